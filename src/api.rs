@@ -1,0 +1,1 @@
+//! The SMS API: one method per operation, complete lists or an error.

@@ -1,0 +1,1 @@
+//! Signing and credentials: the only room that sees a secret.

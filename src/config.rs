@@ -1,0 +1,1 @@
+//! What was configured, and the valid form of it that can be run.

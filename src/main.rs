@@ -1,0 +1,3 @@
+//! The binary `sms-exporter`.
+
+fn main() {}

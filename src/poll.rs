@@ -1,0 +1,1 @@
+//! The loop that reads the service and publishes pages.

@@ -1,0 +1,1 @@
+//! A stand-in for the service that moves a fleet through its migration.
