@@ -1,1 +1,3 @@
 //! Signing and credentials: the only room that sees a secret.
+
+pub mod http;

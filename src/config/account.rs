@@ -1,0 +1,173 @@
+//! One account: where its service is, who asks, what is asked, and how fast.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Endpoint, Region, SecretFrom};
+use crate::model::{AccountName, Collector, RateUnit};
+
+/// What an account's credentials are scoped to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// A project: `X-Project-Id` is sent (the vendor's SDKs).
+    #[default]
+    Project,
+    /// The whole account: `X-Domain-Id` is sent (the documents' samples).
+    Domain,
+}
+
+/// Where an account's credentials come from.
+#[derive(Clone, Debug)]
+pub enum CredentialSource {
+    /// An access key, permanent or temporary.
+    Keys {
+        /// The access key id.
+        access_key: SecretFrom,
+        /// The secret key.
+        secret_key: SecretFrom,
+        /// The token that belongs to a temporary key.
+        security_token: Option<SecretFrom>,
+    },
+    /// An IAM user's name and password, exchanged for a token.
+    Password {
+        /// The IAM user's name.
+        user: String,
+        /// The name of the account (domain) that the user belongs to.
+        domain: String,
+        /// The password.
+        password: SecretFrom,
+    },
+    /// The vendor's profile file; `None` is its default place.
+    Profile(Option<PathBuf>),
+    /// The agency of the cloud server that the exporter runs on, by the metadata service.
+    EcsAgency,
+    /// An OIDC token exchanged at STS, as the vendor's `HUAWEICLOUD_OIDC_*` variables describe.
+    Oidc,
+    /// The identity of a CCE pod, as the vendor's `HC_CONTAINER_*` variables describe.
+    PodIdentity,
+    /// The vendor's chain: environment, profile, then what the machine offers.
+    Chain,
+}
+
+/// Bounds on the requests to an account's service.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ApiLimits {
+    /// Requests a second that the token bucket refills.
+    pub requests_per_second: f64,
+    /// Requests that may go at once after a pause.
+    pub burst: u32,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// Time for one request, from its start to the last byte of the answer.
+    pub request_timeout: Duration,
+    /// Time for one connection to be made.
+    pub connect_timeout: Duration,
+    /// Time for one poll with all its pages and retries.
+    pub poll_timeout: Duration,
+    /// The longest answer that is read, in bytes, after decompression.
+    pub max_body_bytes: usize,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 5.0,
+            burst: 10,
+            concurrency: 4,
+            request_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            poll_timeout: Duration::from_secs(300),
+            max_body_bytes: 32 << 20,
+        }
+    }
+}
+
+/// The collectors that are on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collectors(BTreeSet<Collector>);
+
+impl Collectors {
+    /// Exactly these.
+    #[must_use]
+    pub fn new(on: impl IntoIterator<Item = Collector>) -> Self {
+        Self(on.into_iter().collect())
+    }
+
+    /// Whether a collector is on.
+    #[must_use]
+    pub fn has(&self, collector: Collector) -> bool {
+        self.0.contains(&collector)
+    }
+
+    /// Switches one on or off.
+    pub fn set(&mut self, collector: Collector, on: bool) {
+        if on {
+            self.0.insert(collector);
+        } else {
+            self.0.remove(&collector);
+        }
+    }
+
+    /// Those that are on.
+    pub fn iter(&self) -> impl Iterator<Item = Collector> {
+        self.0.iter().copied()
+    }
+}
+
+impl Default for Collectors {
+    fn default() -> Self {
+        Self::new(Collector::ALL)
+    }
+}
+
+/// How much of a fleet becomes series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Every source and task.
+    #[default]
+    Full,
+    /// The counts and sums only.
+    Aggregate,
+}
+
+/// One account of the service.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The `account` label; each name once.
+    pub name: AccountName,
+    /// The region, which names the project and the endpoints.
+    pub region: Region,
+    /// Where the migration service answers.
+    pub endpoint: Endpoint,
+    /// Where the identity service answers.
+    pub iam_endpoint: Endpoint,
+    /// The project; found by the region's name where absent.
+    pub project_id: Option<String>,
+    /// What the credentials are scoped to.
+    pub scope: Scope,
+    /// The account's own id, for the domain scope; looked up where absent.
+    pub domain_id: Option<String>,
+    /// Only this enterprise project's servers.
+    pub enterprise_project_id: Option<String>,
+    /// Only this migration project's servers.
+    pub migproject: Option<String>,
+    /// Where the credentials come from.
+    pub credentials: CredentialSource,
+    /// What is read.
+    pub collectors: Collectors,
+    /// Bounds on the requests.
+    pub limits: ApiLimits,
+    /// Unit of `migrate_speed` on the wire.
+    pub speed_unit: RateUnit,
+    /// Unit of `total_disk_io` and `agent_disk_io` on the wire.
+    pub disk_io_unit: RateUnit,
+    /// Seconds by which the sources' clocks are ahead of UTC.
+    pub clock_offset: i32,
+    /// How much becomes series.
+    pub detail: Detail,
+    /// A proxy of this account's own, such as `http://proxy:3128`; else the environment's.
+    pub proxy: Option<SecretFrom>,
+    /// Root certificates beyond the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+}
