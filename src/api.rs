@@ -1,1 +1,359 @@
 //! The SMS API: one method per operation, complete lists or an error.
+//!
+//! Every request is signed by [`crate::auth`], waits for its turn at the [`governor`], is repeated where a
+//! moment later may help, and ends as a model value or an [`ApiError`]. Nothing here asks for a secret
+//! or takes a command from the agents' queue: the operations below are all there are.
+
+mod error;
+mod governor;
+mod list;
+mod retry;
+mod slices;
+mod wire;
+
+pub use error::{ApiError, Refusal};
+pub use list::List;
+pub use wire::{Notes, PageError};
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::auth::Authenticator;
+use crate::auth::http::{Answer, Transport};
+use crate::config::Account;
+use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
+use governor::Governor;
+use wire::{DecodedPage, FromWire, Known, Units};
+
+/// The code of a task that has no speed rules.
+const NO_SPEED_LIMIT: &str = "SMS.6302";
+
+/// The wait before the first repetition of a request; it doubles with each further one.
+const RETRY_BASE: Duration = Duration::from_secs(1);
+
+/// The service of one account.
+#[derive(Debug)]
+pub struct Client {
+    filters: Vec<(&'static str, String)>,
+    units: Units,
+    concurrency: usize,
+    authenticator: Authenticator,
+    transport: Transport,
+    governor: Governor,
+    clock: Clock,
+    proven: AtomicBool,
+    probe: tokio::sync::Mutex<()>,
+    sources: Memory<Source>,
+    tasks: Memory<Task>,
+    errors: Memory<MigrationError>,
+}
+
+/// What the last complete list was made of.
+type Memory<T> = Mutex<Arc<Known<T>>>;
+
+/// One operation: the name that metrics know it by, and its path.
+#[derive(Clone, Copy, Debug)]
+struct Operation<'a> {
+    name: &'static str,
+    path: &'a str,
+}
+
+/// A list: its operation, and the longest page that the service gives of it.
+#[derive(Clone, Copy, Debug)]
+struct ListOperation {
+    operation: Operation<'static>,
+    limit: u64,
+    /// Whether the list has a filter `state`, by which it can be read in slices.
+    states: &'static [&'static str],
+}
+
+const SOURCES: ListOperation = ListOperation {
+    operation: Operation { name: "list_servers", path: "/v3/sources" },
+    limit: 200,
+    states: slices::SOURCE_STATES,
+};
+
+const TASKS: ListOperation = ListOperation {
+    operation: Operation { name: "list_tasks", path: "/v3/tasks" },
+    limit: 200,
+    states: slices::TASK_STATES,
+};
+
+const ERRORS: ListOperation = ListOperation {
+    operation: Operation { name: "list_error_servers", path: "/v3/errors" },
+    limit: 100,
+    states: &[],
+};
+
+impl Client {
+    /// A client of the account's service.
+    #[must_use]
+    pub fn new(account: &Account, authenticator: Authenticator, transport: Transport, clock: Clock) -> Self {
+        let filter = |key, value: &Option<String>| value.clone().map(|value| (key, value));
+        let project = filter("enterprise_project_id", &account.enterprise_project_id);
+        let migproject = filter("migproject", &account.migproject);
+        Self {
+            filters: project.into_iter().chain(migproject).collect(),
+            units: Units { speed: account.speed_unit, disk_io: account.disk_io_unit },
+            concurrency: account.limits.concurrency,
+            authenticator,
+            governor: Governor::new(&account.limits, Arc::clone(transport.observer())),
+            transport,
+            clock,
+            proven: AtomicBool::new(false),
+            probe: tokio::sync::Mutex::new(()),
+            sources: Memory::default(),
+            tasks: Memory::default(),
+            errors: Memory::default(),
+        }
+    }
+
+    /// Who signs this client's requests.
+    #[must_use]
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// All source servers (`GET /v3/sources`).
+    ///
+    /// # Errors
+    ///
+    /// A request that fails, or a list that cannot be proven whole.
+    pub async fn sources(&self, deadline: Instant) -> Result<List<Source>, ApiError> {
+        self.list(SOURCES, &self.sources, deadline).await
+    }
+
+    /// All migration tasks (`GET /v3/tasks`).
+    ///
+    /// # Errors
+    ///
+    /// A request that fails, or a list that cannot be proven whole.
+    pub async fn tasks(&self, deadline: Instant) -> Result<List<Task>, ApiError> {
+        self.list(TASKS, &self.tasks, deadline).await
+    }
+
+    /// All migration errors (`GET /v3/errors`).
+    ///
+    /// # Errors
+    ///
+    /// A request that fails, or a list that cannot be proven whole.
+    pub async fn errors(&self, deadline: Instant) -> Result<List<MigrationError>, ApiError> {
+        self.list(ERRORS, &self.errors, deadline).await
+    }
+
+    /// The service's own sums (`GET /v3/sources/overview`).
+    ///
+    /// # Errors
+    ///
+    /// A request that fails, or an answer without a count.
+    pub async fn overview(&self, deadline: Instant) -> Result<(Overview, Notes), ApiError> {
+        let operation = Operation { name: "show_overview", path: "/v3/sources/overview" };
+        let answer = self.get(operation, &[], deadline).await?;
+        read(&answer.body, wire::overview)
+    }
+
+    /// The speed rules of a task (`GET /v3/tasks/{id}/speed-limit`); none where the service knows none.
+    ///
+    /// # Errors
+    ///
+    /// A request that fails, or an answer without a list.
+    pub async fn speed_rules(
+        &self,
+        task: &TaskId,
+        deadline: Instant,
+    ) -> Result<(Vec<SpeedRule>, Notes), ApiError> {
+        let path = format!("/v3/tasks/{}/speed-limit", segment(task.as_str()));
+        let operation = Operation { name: "show_speed_limits", path: &path };
+        match self.get(operation, &[], deadline).await {
+            Err(ApiError::Refused(refusal)) if refusal.is_absence(NO_SPEED_LIMIT) => Ok(Default::default()),
+            answer => read(&answer?.body, wire::speed_rules),
+        }
+    }
+
+    /// The newest consistency result of a task (`GET /v3/tasks/{id}/consistency-result`), if it has one.
+    ///
+    /// # Errors
+    ///
+    /// A request that fails, or an answer without a list.
+    pub async fn consistency(
+        &self,
+        task: &TaskId,
+        deadline: Instant,
+    ) -> Result<(Option<Consistency>, Notes), ApiError> {
+        let path = format!("/v3/tasks/{}/consistency-result", segment(task.as_str()));
+        let operation = Operation { name: "show_consistency_result", path: &path };
+        match self.get(operation, &[], deadline).await {
+            Err(ApiError::Refused(refusal)) if refusal.status == http::StatusCode::NOT_FOUND => {
+                Ok(Default::default())
+            }
+            answer => read(&answer?.body, wire::consistency_result),
+        }
+    }
+
+    async fn list<T: FromWire>(
+        &self,
+        list: ListOperation,
+        memory: &Memory<T>,
+        deadline: Instant,
+    ) -> Result<List<T>, ApiError> {
+        let known = Arc::clone(&memory.lock().unwrap_or_else(PoisonError::into_inner));
+        let read = |state, known: Arc<Known<T>>| async move {
+            list::whole(list.limit, self.concurrency, async |offset| {
+                self.page(list, state, offset, &known, deadline).await
+            })
+            .await
+        };
+        let whole = match read(None, Arc::clone(&known)).await {
+            Err(ApiError::TooLong { count, .. }) if !list.states.is_empty() => {
+                slices::all(list.states, count, async |state| read(Some(state), Arc::clone(&known)).await)
+                    .await?
+            }
+            whole => whole?,
+        };
+        let mut next = Known::with_capacity_and_hasher(whole.decoded.len(), known.hasher().clone());
+        next.extend(whole.decoded.iter().map(|decoded| (decoded.hash, decoded.clone())));
+        *memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(whole)
+    }
+
+    async fn page<T: FromWire>(
+        &self,
+        list: ListOperation,
+        state: Option<&'static str>,
+        offset: u64,
+        known: &Known<T>,
+        deadline: Instant,
+    ) -> Result<DecodedPage<T>, ApiError> {
+        let (limit, offset) = (list.limit.to_string(), offset.to_string());
+        let mut query = vec![("limit", limit.as_str()), ("offset", offset.as_str())];
+        query.extend(state.map(|state| ("state", state)));
+        query.extend(
+            self.filters
+                .iter()
+                .filter(|(key, _)| accepts(list, key))
+                .map(|(key, value)| (*key, value.as_str())),
+        );
+        let answer = self.get(list.operation, &query, deadline).await?;
+        wire::page(&answer.body, self.units, known).map_err(ApiError::Malformed)
+    }
+
+    /// Gets an answer that is a success, repeating the request where that may help.
+    async fn get(
+        &self,
+        operation: Operation<'_>,
+        query: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Answer, ApiError> {
+        let (mut attempt, mut renewed) = (1, false);
+        loop {
+            let (error, wait) = match self.in_turn(operation, query, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure { error, renew: true, .. }) if !renewed => {
+                    renewed = true;
+                    tracing::debug!(operation = operation.name, %error, "Credentials were refused; fetching new ones");
+                    continue;
+                }
+                Err(Failure { error, retry_after, .. }) => (error, retry_after),
+            };
+            let wait = retry::backoff(RETRY_BASE, attempt, retry::dice()).max(wait.unwrap_or_default());
+            let in_time = Instant::now() + wait < deadline;
+            if !error.is_transient() || attempt == retry::ATTEMPTS || !in_time {
+                return Err(error);
+            }
+            self.transport.observer().retry(operation.name, error.reason());
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// One request when its turn comes. Until the credentials are proven, requests go one at a time:
+    /// a refused key that a whole poll tries at once is a locked key.
+    async fn in_turn(
+        &self,
+        operation: Operation<'_>,
+        query: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        if self.proven.load(Ordering::Acquire) {
+            return self.once(operation, query, deadline).await;
+        }
+        let alone = self.probe.lock().await;
+        if self.proven.load(Ordering::Acquire) {
+            drop(alone);
+        }
+        self.once(operation, query, deadline).await
+    }
+
+    async fn once(
+        &self,
+        operation: Operation<'_>,
+        query: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let Some(turn) = self.governor.turn(deadline).await else { return Err(ApiError::Deadline.into()) };
+        let request =
+            self.authenticator.get(operation.path, query, self.clock.now()).await.map_err(ApiError::Auth)?;
+        let answer = tokio::time::timeout_at(deadline, self.transport.send(operation.name, request));
+        let answer = answer.await.map_err(|_| ApiError::Deadline)?.map_err(ApiError::Transport)?;
+        drop(turn);
+        if answer.status.is_success() {
+            self.proven.store(true, Ordering::Release);
+            self.authenticator.accepted();
+            return Ok(answer);
+        }
+        let refusal = Refusal::read(answer.status, &answer.headers, &answer.body);
+        let retry_after = retry::retry_after(&answer.headers, self.clock.now());
+        if refusal.status == http::StatusCode::TOO_MANY_REQUESTS {
+            self.transport.observer().throttled(operation.name);
+            self.governor.refused(retry_after, &refusal.message);
+        }
+        let unauthorized = refusal.status == http::StatusCode::UNAUTHORIZED;
+        if unauthorized {
+            self.proven.store(false, Ordering::Release);
+        }
+        let renew = unauthorized && self.authenticator.refused().await;
+        Err(Failure { error: ApiError::Refused(refusal), retry_after, renew })
+    }
+}
+
+/// A request that failed, and what is known of trying again.
+struct Failure {
+    error: ApiError,
+    retry_after: Option<Duration>,
+    renew: bool,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self { error, retry_after: None, renew: false }
+    }
+}
+
+/// Whether a list takes a filter: tasks know no migration project.
+fn accepts(list: ListOperation, filter: &str) -> bool {
+    filter != "migproject" || list.operation.name != TASKS.operation.name
+}
+
+/// Reads an answer that is one object.
+fn read<T>(
+    body: &[u8],
+    decode: impl Fn(&RawValue, &mut Notes) -> Result<T, serde_json::Error>,
+) -> Result<(T, Notes), ApiError> {
+    let with_notes = |raw: &RawValue| {
+        let mut notes = Notes::default();
+        decode(raw, &mut notes).map(|value| (value, notes))
+    };
+    wire::object(body, with_notes).map_err(ApiError::Malformed)
+}
+
+/// An id as one segment of a path. Ids are opaque, so whatever could leave the segment is encoded.
+fn segment(id: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    id.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

@@ -5,6 +5,7 @@
 //! service did not say is `None`.
 
 mod check;
+mod clock;
 mod error_code;
 mod fleet;
 mod id;
@@ -15,6 +16,7 @@ mod task;
 mod units;
 
 pub use check::{Check, CheckResult};
+pub use clock::Clock;
 pub use error_code::{Category, ErrorCode};
 pub use fleet::{Collector, Consistency, Fleet, MigrationError, Overview, Part, SpeedRules};
 pub use id::{AccountName, SourceId, TaskId};

@@ -1,0 +1,215 @@
+//! Why an operation failed: a closed set, made once, at the edge.
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::wire::PageError;
+use crate::auth::AuthError;
+use crate::auth::http::TransportError;
+
+/// The longest message of the service that an error repeats, in characters.
+const LONGEST: usize = 300;
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No credentials, or they were refused before.
+    #[error("cannot sign the request")]
+    Auth(#[from] AuthError),
+    /// No answer.
+    #[error("no answer from the service")]
+    Transport(#[from] TransportError),
+    /// An answer that is not a success.
+    #[error("the service answered {0}")]
+    Refused(Refusal),
+    /// An answer that is not what the API documents.
+    #[error("the answer is not what the API documents")]
+    Malformed(#[source] PageError),
+    /// A list whose objects and count do not fit, twice.
+    #[error("the list is incomplete: the service counts {expected} objects and {received} came")]
+    Incomplete {
+        /// `count`, as the service said last.
+        expected: u64,
+        /// Objects that came.
+        received: u64,
+    },
+    /// A list that is longer than offsets reach, even in slices.
+    #[error("the list is too long to be read: {what} has {count} objects, and pages reach {reach}")]
+    TooLong {
+        /// The list, or the slice of it.
+        what: String,
+        /// How many objects the service counts.
+        count: u64,
+        /// How many can be read.
+        reach: u64,
+    },
+    /// The poll's time was over.
+    #[error("the poll's time was over before the request could be made")]
+    Deadline,
+}
+
+impl ApiError {
+    /// Every value of [`Self::reason`].
+    pub const REASONS: [&'static str; 13] = [
+        "auth",
+        "connect",
+        "timeout",
+        "too_long",
+        "broken",
+        "unauthorized",
+        "forbidden",
+        "throttled",
+        "server_error",
+        "client_error",
+        "malformed",
+        "incomplete",
+        "deadline",
+    ];
+
+    /// The `reason` label.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Auth(_) => "auth",
+            Self::Transport(TransportError::Connect(_)) => "connect",
+            Self::Transport(TransportError::Timeout(_)) => "timeout",
+            Self::Transport(TransportError::TooLong(_)) => "too_long",
+            Self::Transport(TransportError::Broken(_)) => "broken",
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Malformed(_) => "malformed",
+            Self::Incomplete { .. } | Self::TooLong { .. } => "incomplete",
+            Self::Deadline => "deadline",
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport(TransportError::Connect(_) | TransportError::Broken(_)) => true,
+            Self::Refused(refusal) => matches!(refusal.status.as_u16(), 429 | 500 | 502 | 503 | 504),
+            Self::Transport(TransportError::Timeout(_) | TransportError::TooLong(_))
+            | Self::Auth(_)
+            | Self::Malformed(_)
+            | Self::Incomplete { .. }
+            | Self::TooLong { .. }
+            | Self::Deadline => false,
+        }
+    }
+}
+
+/// An answer that is not a success, in the words of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The service's or the gateway's code, such as `SMS.9004` or `APIGW.0308`.
+    pub code: Option<String>,
+    /// The message, cut.
+    pub message: String,
+    /// The id by which the vendor's support finds the request.
+    pub request_id: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, ", {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl Refusal {
+    /// Reads whatever the service, the gateway, IAM or a proxy in between answered.
+    #[must_use]
+    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let json: Option<Value> = serde_json::from_str(&text).ok();
+        let (code, message) = json.as_ref().and_then(|json| envelope(json, 0)).unzip();
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let in_body = || json.as_ref()?.get("request_id")?.as_str().map(str::to_owned);
+        Self {
+            status,
+            code,
+            message: plain(&message.unwrap_or_else(|| text.into_owned()), LONGEST),
+            request_id: header("x-request-id").or_else(in_body).map(|id| plain(&id, 64)),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.status.as_u16() {
+            401 => "unauthorized",
+            403 => "forbidden",
+            429 => "throttled",
+            400..=499 => "client_error",
+            _ => "server_error",
+        }
+    }
+
+    /// Whether the service says that nothing of the kind exists: 404, or the given code.
+    #[must_use]
+    pub fn is_absence(&self, code: &str) -> bool {
+        self.status == StatusCode::NOT_FOUND || self.code.as_deref() == Some(code)
+    }
+}
+
+/// Finds a code and its message at the top level, else in what is nested.
+fn envelope(json: &Value, depth: usize) -> Option<(String, String)> {
+    let object = json.as_object().filter(|_| depth < 8)?;
+    let pairs = [("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")];
+    let found = pairs.iter().find_map(|(code, message)| {
+        let code = match object.get(*code)? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some((plain(&code, 64), object.get(*message)?.as_str()?.to_owned()))
+    });
+    found.or_else(|| object.values().find_map(|value| envelope(value, depth + 1)))
+}
+
+/// One line of at most `longest` characters.
+fn plain(text: &str, longest: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|character| !character.is_control()).take(longest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_envelope_of_the_samples_gives_its_code_and_message() {
+        let fixture = include_str!("../../tests/fixtures/quirk-samples.json");
+        let fixture: Value = serde_json::from_str(fixture).unwrap();
+        let shown: Vec<String> = fixture["error_envelopes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|sample| {
+                let status = u16::try_from(sample["http"].as_u64().unwrap()).unwrap();
+                let body =
+                    sample["value_text"].as_str().map_or_else(|| sample["value"].to_string(), str::to_owned);
+                Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+                    .to_string()
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_bounded() {
+        let body = format!("a\nb\u{0}c{}", "x".repeat(10_000));
+        let refusal = Refusal::read(StatusCode::BAD_GATEWAY, &HeaderMap::new(), body.as_bytes());
+        assert_eq!(refusal.message.chars().count(), LONGEST);
+        assert!(refusal.message.starts_with("a bcx"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Lists beyond the reach of offsets, read state by state.
+
+use super::ApiError;
+use super::list::List;
+use super::wire::{FromWire, Notes};
+
+/// The states of source servers that the service filters by.
+pub(super) const SOURCE_STATES: &[&str] = &[
+    "unavailable",
+    "waiting",
+    "initialize",
+    "replicate",
+    "syncing",
+    "stopping",
+    "stopped",
+    "skipping",
+    "deleting",
+    "error",
+    "cloning",
+    "cutovering",
+    "finished",
+    "clearing",
+    "cleared",
+    "clearfailed",
+    "premigready",
+    "premiging",
+    "premiged",
+    "premigfailed",
+    "testing",
+];
+
+/// The states of tasks that the service filters by.
+pub(super) const TASK_STATES: &[&str] = &[
+    "READY",
+    "RUNNING",
+    "SYNCING",
+    "MIGRATE_SUCCESS",
+    "SYNC_SUCCESS",
+    "MIGRATE_FAIL",
+    "SYNC_FAIL",
+    "ABORTING",
+    "ABORT",
+    "SKIPPING",
+    "DELETING",
+    "RESETING",
+    "SYNC_F_ROLLBACKING",
+    "SYNC_F_ROLLBACK_SUCCESS",
+];
+
+/// Reads a list of `count` objects slice by slice; an object that changes its state meanwhile is kept once.
+///
+/// # Errors
+///
+/// A slice that fails or is itself too long, or slices that do not add up to the count, twice.
+pub(super) async fn all<T: FromWire>(
+    states: &[&'static str],
+    count: u64,
+    read: impl AsyncFn(&'static str) -> Result<List<T>, ApiError>,
+) -> Result<List<T>, ApiError> {
+    let mut received = 0;
+    for _ in 0..2 {
+        let list = once(states, count, &read).await?;
+        received = u64::try_from(list.decoded.len()).unwrap_or(u64::MAX);
+        if received == count {
+            return Ok(list);
+        }
+    }
+    Err(ApiError::Incomplete { expected: count, received })
+}
+
+async fn once<T: FromWire>(
+    states: &[&'static str],
+    count: u64,
+    read: &impl AsyncFn(&'static str) -> Result<List<T>, ApiError>,
+) -> Result<List<T>, ApiError> {
+    let mut all = List {
+        objects: Vec::new(),
+        expected: Some(count),
+        duplicates: 0,
+        notes: Notes::default(),
+        decoded: Vec::new(),
+    };
+    for state in states {
+        let slice = read(state).await.map_err(|error| name(error, state))?;
+        all.objects.extend(slice.objects);
+        all.decoded.extend(slice.decoded);
+        all.duplicates += slice.duplicates;
+        all.notes.add(&slice.notes);
+    }
+    all.objects.sort_by(|a, b| a.identity().cmp(&b.identity()));
+    let before = all.objects.len();
+    all.objects.dedup_by(|a, b| a.identity() == b.identity());
+    all.duplicates += u64::try_from(before - all.objects.len()).unwrap_or(u64::MAX);
+    let mut seen = std::collections::HashSet::new();
+    all.decoded.retain(|decoded| {
+        decoded.object.as_ref().is_none_or(|object| match object.identity() {
+            super::wire::Identity::Id(id) => seen.insert(id.to_owned()),
+            super::wire::Identity::Bytes => true,
+        })
+    });
+    Ok(all)
+}
+
+/// Says which slice was too long.
+fn name(error: ApiError, state: &str) -> ApiError {
+    match error {
+        ApiError::TooLong { count, reach, .. } => {
+            ApiError::TooLong { what: format!("the slice of state {state}"), count, reach }
+        }
+        ApiError::Auth(_)
+        | ApiError::Transport(_)
+        | ApiError::Refused(_)
+        | ApiError::Malformed(_)
+        | ApiError::Incomplete { .. }
+        | ApiError::Deadline => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::list::reach;
+    use super::*;
+    use crate::model::{SourceState, TaskState};
+
+    #[test]
+    fn the_slices_cover_every_state_that_the_service_filters_by() {
+        // In tasks' source_server and in messages only, never a state of the list.
+        let elsewhere = [SourceState::Available, SourceState::Unconnected, SourceState::Unknown];
+        let all =
+            SourceState::ALL.iter().filter(|state| !elsewhere.contains(state)).map(|state| state.label());
+        assert!(all.eq(SOURCE_STATES.iter().copied()));
+        let all =
+            TaskState::ALL.iter().filter(|state| **state != TaskState::Unknown).map(|state| state.label());
+        assert!(all.eq(TASK_STATES.iter().copied()));
+        assert_eq!(reach(200), 65_735);
+    }
+}
