@@ -1,6 +1,7 @@
 //! `/v3/tasks/{id}/consistency-result`: results as objects, or as JSON in strings.
 
 use serde::Deserialize;
+use serde::de::Error;
 use serde_json::value::RawValue;
 
 use super::Notes;
@@ -43,6 +44,9 @@ pub(in crate::api) fn consistency_result(
     notes: &mut Notes,
 ) -> Result<Option<Consistency>, serde_json::Error> {
     let wire: WireResults<'_> = serde_json::from_str(raw.get())?;
+    if wire.result_list.raw().is_none() {
+        return Err(serde_json::Error::missing_field("result_list"));
+    }
     let results = wire.result_list.list("consistency", notes);
     let results = results.into_iter().filter_map(|raw| one(raw, notes));
     Ok(results.max_by_key(|result| result.finished))

@@ -154,7 +154,7 @@ impl<'a> Field<'a> {
 
     /// An object of a known shape.
     pub(super) fn object<T: Deserialize<'a>>(self, name: &'static str, notes: &mut Notes) -> Option<T> {
-        let object = serde_json::from_str(self.raw()?).ok();
+        let object = object(self.0?);
         if object.is_none() {
             notes.malformed(name);
         }
@@ -175,6 +175,11 @@ impl<'a> Field<'a> {
         let elements = self.list(name, notes);
         elements.into_iter().filter_map(|raw| Field(Some(raw)).object(name, notes)).collect()
     }
+}
+
+/// An object of a known shape. An array is none, although serde would fill a struct from one.
+pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
 }
 
 /// A JSON string without its quotes and escapes; borrowed where it has no escapes.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error_json::error_code;
-use super::field::Field;
+use super::field::{Field, object};
 use super::{FromWire, Identity, Notes, Units};
 use crate::model::{MigrationError, SourceId};
 
@@ -22,7 +22,7 @@ impl FromWire for MigrationError {
     const LIST: &'static str = "migration_errors";
 
     fn from_wire(raw: &RawValue, _units: Units, notes: &mut Notes) -> Option<Self> {
-        let Ok(wire) = serde_json::from_str::<WireMigrationError<'_>>(raw.get()) else {
+        let Some(wire) = object::<WireMigrationError<'_>>(raw) else {
             notes.malformed("errors");
             return None;
         };

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::field::{Field, identifier};
+use super::field::{Field, identifier, object};
 use super::{FromWire, Identity, Notes, Units};
 use crate::model::{
     Check, CheckResult, CurrentTask, Disk, ErrorCode, OsType, Source, SourceFacts, SourceId, SourceState,
@@ -131,7 +131,7 @@ impl FromWire for Source {
     const LIST: &'static str = "source_servers";
 
     fn from_wire(raw: &RawValue, _units: Units, notes: &mut Notes) -> Option<Self> {
-        let Ok(wire) = serde_json::from_str::<WireSource<'_>>(raw.get()) else {
+        let Some(wire) = object::<WireSource<'_>>(raw) else {
             notes.malformed("sources");
             return None;
         };

@@ -1,6 +1,7 @@
 //! `/v3/tasks/{id}/speed-limit`: rules with time windows.
 
 use serde::Deserialize;
+use serde::de::Error;
 use serde_json::value::RawValue;
 
 use super::Notes;
@@ -35,6 +36,9 @@ pub(in crate::api) fn speed_rules(
     notes: &mut Notes,
 ) -> Result<Vec<SpeedRule>, serde_json::Error> {
     let wire: WireRules<'_> = serde_json::from_str(raw.get())?;
+    if wire.speed_limit.raw().is_none() {
+        return Err(serde_json::Error::missing_field("speed_limit"));
+    }
     let rules = wire.speed_limit.objects("speed_limit", notes);
     Ok(rules.into_iter().filter_map(|rule| read(rule, notes)).collect())
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error_json::error_code;
-use super::field::{Field, identifier};
+use super::field::{Field, identifier, object};
 use super::{FromWire, Identity, Notes, Units};
 use crate::model::{
     Load, Network, OsType, RateUnit, SourceId, Subtask, Task, TaskFacts, TaskId, TaskState, TaskType,
@@ -111,7 +111,7 @@ impl FromWire for Task {
     const LIST: &'static str = "tasks";
 
     fn from_wire(raw: &RawValue, units: Units, notes: &mut Notes) -> Option<Self> {
-        let Ok(wire) = serde_json::from_str::<WireTask<'_>>(raw.get()) else {
+        let Some(wire) = object::<WireTask<'_>>(raw) else {
             notes.malformed("tasks");
             return None;
         };
