@@ -47,6 +47,8 @@ pub enum Kind {
     Counter,
     /// Facts as labels with the value 1; its samples end in `_info`. Text 0.0.4 knows it as a gauge.
     Info,
+    /// Observations in buckets; only prometheus-client writes one, for the exporter's own metrics.
+    Histogram,
 }
 
 /// The description of a family: all that stands in its header.

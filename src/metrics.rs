@@ -1,1 +1,70 @@
 //! From a fleet to families of samples.
+//!
+//! [`render`] is a pure function: an account's fleet and the tally of its events in, a [`Sheet`] of samples
+//! out. What the exporter says of itself lives in [`Own`].
+
+mod catalogue;
+mod events;
+mod fleet;
+mod own;
+mod process;
+mod sheet;
+mod source;
+mod task;
+
+pub use catalogue::{Entry, Family, Subject, all};
+pub use events::Tally;
+pub use own::{AccountMeters, Build, CollectorOutcome, Own};
+pub use sheet::{Choice, Sheet};
+
+use std::collections::BTreeMap;
+
+use crate::exposition::Labels;
+use crate::model::{AccountName, Fleet, SourceId, Task, TaskId};
+
+/// Renders an account: its fleet, as far as it is fresh, and what was counted since the start.
+#[must_use]
+pub fn render(account: &AccountName, fleet: &Fleet, tally: &Tally, choice: &Choice) -> Sheet {
+    let mut sheet = Sheet::new(choice);
+    let base = Labels::new(&[("account", account.as_str())]);
+    fleet::render(&mut sheet, &base, fleet, tally);
+    if !choice.aggregate {
+        source::render(&mut sheet, &base, fleet, tally);
+        task::render(&mut sheet, &base, &Names::of(fleet), fleet, tally);
+    }
+    events::render(&mut sheet, &base, tally);
+    sheet
+}
+
+/// Which source each task belongs to, and what people call it.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    by_task: BTreeMap<&'a TaskId, &'a crate::model::Source>,
+    fleet: Option<&'a Fleet>,
+}
+
+impl<'a> Names<'a> {
+    fn of(fleet: &'a Fleet) -> Self {
+        let current = |source: &'a std::sync::Arc<crate::model::Source>| {
+            source.current_task.as_ref().map(|task| (&task.id, &**source))
+        };
+        Self { by_task: fleet.sources().iter().filter_map(current).collect(), fleet: Some(fleet) }
+    }
+
+    /// The source of a task: the one that the task names, else the one that names the task.
+    fn source(&self, task: &Task) -> Option<&'a crate::model::Source> {
+        let named = task.source_id.as_ref().and_then(|id| self.fleet?.source(id));
+        named.map(|source| &**source).or_else(|| self.by_task.get(&task.id).copied())
+    }
+
+    /// Id and name of a task's source, empty where nobody says them.
+    fn labels(&self, task: &'a Task) -> (&'a str, &'a str) {
+        match self.source(task) {
+            Some(source) => (source.id.as_str(), &source.name),
+            None => (
+                task.source_id.as_ref().map_or("", SourceId::as_str),
+                task.source_name.as_deref().unwrap_or_default(),
+            ),
+        }
+    }
+}

@@ -8,7 +8,11 @@ pub(super) fn header(desc: &Desc, format: Format) -> String {
     let Desc { name, help, .. } = desc;
     match format {
         Format::Text004 => {
-            let kind = if desc.kind == Kind::Counter { "counter" } else { "gauge" };
+            let kind = match desc.kind {
+                Kind::Gauge | Kind::Info => "gauge",
+                Kind::Counter => "counter",
+                Kind::Histogram => "histogram",
+            };
             format!("# HELP {name} {}\n# TYPE {name} {kind}\n", escape(help, false))
         }
         Format::OpenMetrics100 => {
@@ -17,6 +21,7 @@ pub(super) fn header(desc: &Desc, format: Format) -> String {
                 Kind::Gauge => "gauge",
                 Kind::Counter => "counter",
                 Kind::Info => "info",
+                Kind::Histogram => "histogram",
             };
             let unit = unit_line(desc, family);
             format!("# HELP {family} {}\n# TYPE {family} {kind}\n{unit}", escape(help, true))
@@ -27,7 +32,7 @@ pub(super) fn header(desc: &Desc, format: Format) -> String {
 /// OpenMetrics' name of the family: that of its samples without the suffix that the type demands.
 fn family_name(desc: &Desc) -> &'static str {
     let suffix = match desc.kind {
-        Kind::Gauge => "",
+        Kind::Gauge | Kind::Histogram => "",
         Kind::Counter => "_total",
         Kind::Info => "_info",
     };

@@ -1,0 +1,488 @@
+//! What the exporter says of itself: prometheus-client's counters, gauges and histograms.
+//!
+//! Names and helps come from the catalogue; label sets are closed or configured, never taken from an answer.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector as PrometheusCollector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+use super::catalogue::Family;
+use super::process::Process;
+use crate::exposition::own::SortedFamily;
+use crate::model::{AccountName, Collector, Timestamp};
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+type FloatCounter = Counter<f64, AtomicU64>;
+type Buckets = SortedFamily<AccountOperation, Histogram>;
+
+/// From a few milliseconds, as a service near by answers, to the ten seconds after which a request is given up.
+const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+macro_rules! labels {
+    ($($name:ident { $($field:ident: $kind:ty),+ })+) => {
+        $(#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+        struct $name { $($field: $kind,)+ })+
+    };
+}
+
+labels! {
+    OfAccount { account: String }
+    OfCollector { account: String, collector: &'static str }
+    Failure { account: String, collector: &'static str, reason: &'static str }
+    AccountOperation { account: String, operation: &'static str }
+    Request { account: String, operation: &'static str, code: String }
+    Retry { account: String, operation: &'static str, reason: &'static str }
+    Field { account: String, field: &'static str }
+    OfFamily { family: &'static str }
+    OfEncoding { encoding: &'static str }
+    Served { path: &'static str, code: u16 }
+}
+
+/// How a collector's poll went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CollectorOutcome {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// When the collector last succeeded; now, where it did.
+    pub last_success: Option<Timestamp>,
+    /// How often it failed since.
+    pub failures: u32,
+    /// Why it failed, by a closed set of reasons; `None` where it succeeded.
+    pub reason: Option<&'static str>,
+    /// What the service counts.
+    pub expected: Option<u64>,
+    /// What is served.
+    pub exported: u64,
+    /// What came more than once.
+    pub duplicates: u64,
+}
+
+/// The exporter's own metrics. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Own {
+    registry: Arc<Registry>,
+    families: Families,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Families {
+    success: SortedFamily<OfCollector, Gauge>,
+    duration: SortedFamily<OfCollector, FloatGauge>,
+    last_success: SortedFamily<OfCollector, FloatGauge>,
+    last_attempt: SortedFamily<OfCollector, FloatGauge>,
+    consecutive_failures: SortedFamily<OfCollector, Gauge>,
+    polls: SortedFamily<OfCollector, Counter>,
+    poll_failures: SortedFamily<Failure, Counter>,
+    requests: SortedFamily<Request, Counter>,
+    retries: SortedFamily<Retry, Counter>,
+    throttled: SortedFamily<AccountOperation, Counter>,
+    rate_limit: SortedFamily<OfAccount, FloatGauge>,
+    budget_wait: SortedFamily<OfAccount, FloatCounter>,
+    expected: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
+    exported: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
+    duplicates: SortedFamily<OfCollector, Counter>,
+    malformed: SortedFamily<Field, Counter>,
+    unknown: SortedFamily<Field, Counter>,
+    series: SortedFamily<OfFamily, Gauge<u64, AtomicU64>>,
+    series_dropped: SortedFamily<OfFamily, Gauge<u64, AtomicU64>>,
+    page_bytes: SortedFamily<OfEncoding, Gauge<u64, AtomicU64>>,
+    expiry: SortedFamily<OfAccount, FloatGauge>,
+    refused: SortedFamily<OfAccount, Counter>,
+    reload_successful: Gauge,
+    reload_success: FloatGauge,
+    http_requests: SortedFamily<Served, Counter>,
+    request_duration: RequestDuration,
+}
+
+#[derive(Clone, Debug)]
+struct RequestDuration(Buckets);
+
+impl Default for RequestDuration {
+    fn default() -> Self {
+        Self(SortedFamily::with_constructor(|| Histogram::new(SECONDS)))
+    }
+}
+
+/// What the exporter was built from.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// The package's version.
+    pub version: &'static str,
+    /// The commit.
+    pub revision: &'static str,
+    /// The compiler.
+    pub rustc: &'static str,
+}
+
+impl Own {
+    /// Metrics that begin at zero.
+    #[must_use]
+    pub fn new(build: Build) -> Self {
+        let families = Families::default();
+        let mut registry = Registry::default();
+        let Build { version, revision, rustc } = build;
+        let info = Info::new([("version", version), ("revision", revision), ("rustc", rustc)]);
+        register(&mut registry, Family::BuildInfo, info);
+        register_polls(&mut registry, &families);
+        register_api(&mut registry, &families);
+        register_rest(&mut registry, &families);
+        registry.register_collector(Box::new(ProcessCollector));
+        Self { registry: Arc::new(registry), families }
+    }
+
+    /// The metrics as OpenMetrics text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a string cannot fail");
+        text
+    }
+
+    /// What is counted for one account.
+    #[must_use]
+    pub fn account(&self, account: &AccountName) -> AccountMeters {
+        let account = account.to_string();
+        // Counters that an alert asks for exist from the start, so that their first increase is seen.
+        let of_account = OfAccount { account: account.clone() };
+        drop(self.families.budget_wait.get_or_create(&of_account));
+        drop(self.families.refused.get_or_create(&of_account));
+        AccountMeters { account, families: self.families.clone() }
+    }
+
+    /// Forgets an account that is no longer configured.
+    pub fn forget(&self, account: &AccountName) {
+        let name = account.as_str();
+        let Families { success, duration, last_success, last_attempt, consecutive_failures, polls, .. } =
+            &self.families;
+        success.retain(|labels| labels.account != name);
+        duration.retain(|labels| labels.account != name);
+        last_success.retain(|labels| labels.account != name);
+        last_attempt.retain(|labels| labels.account != name);
+        consecutive_failures.retain(|labels| labels.account != name);
+        polls.retain(|labels| labels.account != name);
+        let Families { poll_failures, requests, retries, throttled, rate_limit, budget_wait, .. } =
+            &self.families;
+        poll_failures.retain(|labels| labels.account != name);
+        requests.retain(|labels| labels.account != name);
+        retries.retain(|labels| labels.account != name);
+        throttled.retain(|labels| labels.account != name);
+        rate_limit.retain(|labels| labels.account != name);
+        budget_wait.retain(|labels| labels.account != name);
+        let Families { expected, exported, duplicates, malformed, unknown, expiry, refused, .. } =
+            &self.families;
+        expected.retain(|labels| labels.account != name);
+        exported.retain(|labels| labels.account != name);
+        duplicates.retain(|labels| labels.account != name);
+        malformed.retain(|labels| labels.account != name);
+        unknown.retain(|labels| labels.account != name);
+        expiry.retain(|labels| labels.account != name);
+        refused.retain(|labels| labels.account != name);
+        self.families.request_duration.0.retain(|labels| labels.account != name);
+    }
+
+    /// A page was published: its series by family, what was dropped, and its size by encoding.
+    pub fn published(
+        &self,
+        series: impl Iterator<Item = (&'static str, usize)>,
+        dropped: impl Iterator<Item = (&'static str, usize)>,
+        bytes: [(&'static str, u64); 2],
+    ) {
+        let Families { series: families, series_dropped, page_bytes, .. } = &self.families;
+        set_all(families, series);
+        set_all(series_dropped, dropped);
+        for (encoding, bytes) in bytes {
+            page_bytes.get_or_create(&OfEncoding { encoding }).set(bytes);
+        }
+    }
+
+    /// The configuration was loaded at `at`, or could not be.
+    pub fn reloaded(&self, at: Option<Timestamp>) {
+        self.families.reload_successful.set(at.is_some().into());
+        if let Some(at) = at {
+            self.families.reload_success.set(at.seconds());
+        }
+    }
+
+    /// A request to the exporter was answered.
+    pub fn served(&self, path: &'static str, code: u16) {
+        self.families.http_requests.get_or_create(&Served { path, code }).inc();
+    }
+}
+
+fn set_all(
+    family: &SortedFamily<OfFamily, Gauge<u64, AtomicU64>>,
+    values: impl Iterator<Item = (&'static str, usize)>,
+) {
+    let mut there = std::collections::BTreeSet::new();
+    for (name, value) in values {
+        family.get_or_create(&OfFamily { family: name }).set(u64::try_from(value).unwrap_or(u64::MAX));
+        there.insert(name);
+    }
+    family.retain(|labels| there.contains(labels.family));
+}
+
+/// Registers a metric under its catalogue's name; prometheus-client adds suffix and full stop by itself.
+fn register(registry: &mut Registry, family: Family, metric: impl Metric) {
+    let desc = family.desc();
+    let name = desc.name.strip_suffix("_total").or(desc.name.strip_suffix("_info")).unwrap_or(desc.name);
+    registry.register(name, desc.help.trim_end_matches('.'), metric);
+}
+
+fn register_polls(registry: &mut Registry, families: &Families) {
+    let families = families.clone();
+    register(registry, Family::PollSuccess, families.success);
+    register(registry, Family::PollDuration, families.duration);
+    register(registry, Family::PollLastSuccess, families.last_success);
+    register(registry, Family::PollLastAttempt, families.last_attempt);
+    register(registry, Family::PollConsecutiveFailures, families.consecutive_failures);
+    register(registry, Family::Polls, families.polls);
+    register(registry, Family::PollFailures, families.poll_failures);
+}
+
+fn register_api(registry: &mut Registry, families: &Families) {
+    let families = families.clone();
+    register(registry, Family::ApiRequests, families.requests);
+    register(registry, Family::ApiRequestDuration, families.request_duration.0);
+    register(registry, Family::ApiRetries, families.retries);
+    register(registry, Family::ApiThrottled, families.throttled);
+    register(registry, Family::ApiRateLimit, families.rate_limit);
+    register(registry, Family::ApiBudgetWait, families.budget_wait);
+}
+
+fn register_rest(registry: &mut Registry, families: &Families) {
+    let families = families.clone();
+    register(registry, Family::ObjectsExpected, families.expected);
+    register(registry, Family::ObjectsExported, families.exported);
+    register(registry, Family::DuplicatesDropped, families.duplicates);
+    register(registry, Family::MalformedValues, families.malformed);
+    register(registry, Family::UnknownValues, families.unknown);
+    register(registry, Family::Series, families.series);
+    register(registry, Family::SeriesDropped, families.series_dropped);
+    register(registry, Family::PageBytes, families.page_bytes);
+    register(registry, Family::CredentialsExpiry, families.expiry);
+    register(registry, Family::AuthFailures, families.refused);
+    register(registry, Family::ReloadSuccessful, families.reload_successful);
+    register(registry, Family::ReloadSuccess, families.reload_success);
+    register(registry, Family::HttpRequests, families.http_requests);
+}
+
+/// What is counted for one account. Clones share the counts.
+#[derive(Clone, Debug)]
+pub struct AccountMeters {
+    account: String,
+    families: Families,
+}
+
+impl AccountMeters {
+    fn of_account(&self) -> OfAccount {
+        OfAccount { account: self.account.clone() }
+    }
+
+    fn of_operation(&self, operation: &'static str) -> AccountOperation {
+        AccountOperation { account: self.account.clone(), operation }
+    }
+
+    /// A collector was polled.
+    pub fn polled(&self, collector: Collector, outcome: &CollectorOutcome) {
+        let families = &self.families;
+        let of = OfCollector { account: self.account.clone(), collector: collector.label() };
+        families.success.get_or_create(&of).set(outcome.reason.is_none().into());
+        families.duration.get_or_create(&of).set(outcome.took.as_secs_f64());
+        families.last_attempt.get_or_create(&of).set(outcome.at.seconds());
+        families.consecutive_failures.get_or_create(&of).set(outcome.failures.into());
+        families.polls.get_or_create(&of).inc();
+        families.exported.get_or_create(&of).set(outcome.exported);
+        families.duplicates.get_or_create(&of).inc_by(outcome.duplicates);
+        if let Some(at) = outcome.last_success {
+            families.last_success.get_or_create(&of).set(at.seconds());
+        }
+        if let Some(expected) = outcome.expected {
+            families.expected.get_or_create(&of).set(expected);
+        }
+        if let Some(reason) = outcome.reason {
+            let OfCollector { account, collector } = of;
+            families.poll_failures.get_or_create(&Failure { account, collector, reason }).inc();
+        }
+    }
+
+    /// Odd values came in.
+    pub fn odd<'a>(
+        &self,
+        malformed: impl IntoIterator<Item = (&'a &'static str, &'a u64)>,
+        unknown: impl IntoIterator<Item = (&'a &'static str, &'a u64)>,
+    ) {
+        let of = |field: &&'static str| Field { account: self.account.clone(), field };
+        for (field, count) in malformed {
+            self.families.malformed.get_or_create(&of(field)).inc_by(*count);
+        }
+        for (field, count) in unknown {
+            self.families.unknown.get_or_create(&of(field)).inc_by(*count);
+        }
+    }
+
+    /// A request ended, with a status or without an answer.
+    pub fn requested(&self, operation: &'static str, status: Option<u16>, took: Duration) {
+        let code = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
+        let request = Request { account: self.account.clone(), operation, code };
+        self.families.requests.get_or_create(&request).inc();
+        let duration = self.families.request_duration.0.get_or_create(&self.of_operation(operation));
+        duration.observe(took.as_secs_f64());
+    }
+
+    /// A request is made again.
+    pub fn retried(&self, operation: &'static str, reason: &'static str) {
+        let account = self.account.clone();
+        self.families.retries.get_or_create(&Retry { account, operation, reason }).inc();
+    }
+
+    /// The service was asked too often.
+    pub fn throttled(&self, operation: &'static str) {
+        self.families.throttled.get_or_create(&self.of_operation(operation)).inc();
+    }
+
+    /// A request waited for its turn.
+    pub fn waited(&self, time: Duration) {
+        self.families.budget_wait.get_or_create(&self.of_account()).inc_by(time.as_secs_f64());
+    }
+
+    /// The rate that the exporter allows itself.
+    pub fn rate(&self, requests_per_second: f64) {
+        self.families.rate_limit.get_or_create(&self.of_account()).set(requests_per_second);
+    }
+
+    /// Credentials were refused.
+    pub fn refused(&self) {
+        self.families.refused.get_or_create(&self.of_account()).inc();
+    }
+
+    /// When the credentials end, or that they do not.
+    pub fn expiry(&self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => drop(self.families.expiry.get_or_create(&self.of_account()).set(at.seconds())),
+            None => drop(self.families.expiry.remove(&self.of_account())),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ProcessCollector;
+
+impl PrometheusCollector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let process = Process::read();
+        if let Some(seconds) = process.cpu_seconds {
+            let desc = Family::ProcessCpu.desc();
+            let name = desc.name.trim_end_matches("_total");
+            let counter = ConstCounter::new(seconds);
+            let metric = encoder.encode_descriptor(
+                name,
+                desc.help,
+                None,
+                prometheus_client::metrics::MetricType::Counter,
+            )?;
+            counter.encode(metric)?;
+        }
+        let whole = [
+            (Family::ProcessMemory, process.resident_bytes),
+            (Family::ProcessOpenFds, process.open_fds),
+            (Family::ProcessMaxFds, process.max_fds),
+        ];
+        for (family, value) in whole {
+            if let Some(value) = value {
+                gauge(&mut encoder, family, ConstGauge::new(value))?;
+            }
+        }
+        process
+            .start_seconds
+            .map_or(Ok(()), |start| gauge(&mut encoder, Family::ProcessStartTime, ConstGauge::new(start)))
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    family: Family,
+    gauge: impl EncodeMetric,
+) -> Result<(), std::fmt::Error> {
+    let desc = family.desc();
+    let metric = encoder.encode_descriptor(desc.name, desc.help, None, gauge.metric_type())?;
+    gauge.encode(metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::own::text004;
+    use crate::metrics::{Subject, all};
+
+    fn filled() -> Own {
+        let own = Own::new(Build { version: "1", revision: "r", rustc: "c" });
+        let meters = own.account(&AccountName::new("a"));
+        let at = Timestamp::from_millis(1000);
+        let outcome = CollectorOutcome {
+            at,
+            took: Duration::from_secs(1),
+            last_success: Some(at),
+            failures: 2,
+            reason: Some("timeout"),
+            expected: Some(3),
+            exported: 2,
+            duplicates: 1,
+        };
+        meters.polled(Collector::Sources, &outcome);
+        meters.odd([(&"sources.memory", &2)], [(&"sources.state", &1)]);
+        meters.requested("list_servers", Some(200), Duration::from_millis(30));
+        meters.requested("list_servers", None, Duration::from_secs(10));
+        meters.retried("list_servers", "connect");
+        meters.throttled("list_servers");
+        meters.waited(Duration::from_millis(500));
+        meters.rate(5.0);
+        meters.refused();
+        meters.expiry(Some(at));
+        own.published(
+            [("huaweicloud_sms_sources", 24)].into_iter(),
+            [("x", 1)].into_iter(),
+            [("identity", 9), ("gzip", 3)],
+        );
+        own.reloaded(Some(at));
+        own.served("/metrics", 200);
+        own
+    }
+
+    #[test]
+    fn every_own_family_of_the_catalogue_is_served_with_its_help_and_type_and_no_other() {
+        let text = text004(&filled().text());
+        let helps: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("# HELP ")).map(str::to_owned).collect();
+        let expected: Vec<String> = all()
+            .iter()
+            .filter(|entry| entry.subject == Subject::Exporter)
+            .map(|entry| format!("{} {}", entry.desc.name, entry.desc.help))
+            .collect();
+        assert_eq!(helps, expected);
+    }
+
+    #[test]
+    fn an_account_that_is_forgotten_leaves_no_series() {
+        let own = filled();
+        own.forget(&AccountName::new("a"));
+        assert!(!own.text().contains("account=\"a\""), "{}", own.text());
+    }
+
+    #[test]
+    fn permanent_credentials_have_no_expiry() {
+        let own = filled();
+        own.account(&AccountName::new("a")).expiry(None);
+        assert!(!own.text().contains("credentials_expiry_timestamp_seconds{"));
+    }
+}
