@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::http::StatusCode;
 
 use super::http::{SetupError, TransportError};
+use super::said::Said;
 use crate::config::SecretError;
 use crate::model::Timestamp;
 
@@ -122,7 +123,9 @@ impl AuthError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } | Self::Secret(_) | Self::File { .. } | Self::Setting { .. } => "credentials",
+            Self::Unavailable { .. } | Self::Secret(_) | Self::File { .. } | Self::Setting { .. } => {
+                "credentials"
+            }
             Self::Setup(_) | Self::Transport { .. } => "auth_no_answer",
             Self::Refused { .. } => "auth_refused",
             Self::Failed { .. } => "auth_failed",
@@ -175,5 +178,3 @@ fn instant(at: Timestamp) -> String {
     let at = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(jiff::Timestamp::MAX);
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
-
-pub use super::said::Said;

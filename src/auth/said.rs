@@ -28,8 +28,7 @@ impl Said {
     #[must_use]
     pub fn read(body: &[u8], secrets: &[&str]) -> Self {
         let found = serde_json::from_slice(body).ok().and_then(|json: Value| envelope(&json, DEEPEST));
-        let (code, message) =
-            found.unwrap_or_else(|| (None, String::from_utf8_lossy(body).into_owned()));
+        let (code, message) = found.unwrap_or_else(|| (None, String::from_utf8_lossy(body).into_owned()));
         Self { code: code.map(|code| plain(&code, secrets)), message: plain(&message, secrets) }
     }
 }
@@ -111,7 +110,8 @@ mod tests {
 
     #[test]
     fn every_envelope_of_the_vendor_is_read() {
-        let keystone = r#"{"error":{"message":"The username or password is wrong.","code":401,"title":"Unauthorized"}}"#;
+        let keystone =
+            r#"{"error":{"message":"The username or password is wrong.","code":401,"title":"Unauthorized"}}"#;
         assert_eq!(said(keystone), "401: The username or password is wrong.");
         assert_eq!(said(r#"{"error_msg":"no","error_code":"IAM.0007"}"#), "IAM.0007: no");
         let gateway = r#"{"error_msg":"Incorrect IAM authentication information: ak X not exist","error_code":"APIGW.0301","request_id":"f"}"#;
