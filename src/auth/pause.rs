@@ -1,0 +1,98 @@
+//! How long to keep still after a refusal.
+//!
+//! The service locks a key for five minutes after more than five refused authentications in a row,
+//! so a refusal is never tried again at once, and the fifth is followed by the time of a lock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest pause, unless the poll interval is longer.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// How long the service locks a key; counts of earlier refusals are forgotten after it.
+const LOCK: Duration = Duration::from_secs(5 * 60);
+
+/// Refusals in a row that the service forgives.
+const FORGIVEN: u32 = 5;
+
+/// Refusals in a row, and until when nothing is to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Pause {
+    first: Duration,
+    refusals: u32,
+    until: Option<Instant>,
+}
+
+impl Pause {
+    /// No refusal so far; the first will be followed by a pause of `first`.
+    pub(super) const fn new(first: Duration) -> Self {
+        Self { first, refusals: 0, until: None }
+    }
+
+    /// One more refusal: each pause is twice as long as the one before.
+    pub(super) fn refused(&mut self, now: Instant) {
+        self.refusals = self.refusals.saturating_add(1);
+        let grown = self.first.saturating_mul(1_u32.checked_shl(self.refusals - 1).unwrap_or(u32::MAX));
+        let least = if self.refusals >= FORGIVEN { LOCK } else { Duration::ZERO };
+        self.until = Some(now + grown.max(least).min(LONGEST.max(self.first)));
+    }
+
+    /// The refusals are over.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.first);
+    }
+
+    /// The time that is left to keep still.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pauses(first: u64, count: usize) -> Vec<u64> {
+        let now = Instant::now();
+        let mut pause = Pause::new(Duration::from_secs(first));
+        let mut next = || {
+            pause.refused(now);
+            pause.left(now).unwrap().as_secs()
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn pauses_double_up_to_ten_minutes() {
+        assert_eq!(pauses(30, 7), [30, 60, 120, 240, 480, 600, 600]);
+    }
+
+    #[test]
+    fn the_sixth_refusal_that_would_lock_a_key_comes_no_sooner_than_five_minutes_after_the_fifth() {
+        assert_eq!(pauses(1, 7), [1, 2, 4, 8, 300, 300, 300]);
+    }
+
+    #[test]
+    fn a_poll_interval_beyond_ten_minutes_is_kept() {
+        assert_eq!(pauses(3600, 3), [3600, 3600, 3600]);
+    }
+
+    #[test]
+    fn a_pause_ends_by_time_and_by_acceptance() {
+        let now = Instant::now();
+        let mut pause = Pause::new(Duration::from_secs(30));
+        pause.refused(now);
+        assert_eq!(pause.left(now + Duration::from_secs(30)), None);
+        assert!(pause.left(now + Duration::from_secs(29)).is_some());
+        pause.reset();
+        assert_eq!(pause.left(now), None);
+        pause.refused(now);
+        assert_eq!(pause.left(now), Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_thousand_refusals_overflow_nothing() {
+        assert_eq!(pauses(30, 1000).last(), Some(&600));
+    }
+}
