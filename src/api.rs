@@ -15,14 +15,16 @@ pub use error::{ApiError, Refusal};
 pub use list::List;
 pub use wire::{Notes, PageError};
 
-use std::sync::atomic::{AtomicBool, Ordering};
+pub use crate::auth::http::Observer;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Ticket};
 use crate::auth::http::{Answer, Transport};
 use crate::config::Account;
 use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
@@ -45,8 +47,6 @@ pub struct Client {
     transport: Transport,
     governor: Governor,
     clock: Clock,
-    proven: AtomicBool,
-    probe: tokio::sync::Mutex<()>,
     sources: Memory<Source>,
     tasks: Memory<Task>,
     errors: Memory<MigrationError>,
@@ -104,8 +104,6 @@ impl Client {
             governor: Governor::new(&account.limits, Arc::clone(transport.observer())),
             transport,
             clock,
-            proven: AtomicBool::new(false),
-            probe: tokio::sync::Mutex::new(()),
             sources: Memory::default(),
             tasks: Memory::default(),
             errors: Memory::default(),
@@ -187,7 +185,7 @@ impl Client {
         let path = format!("/v3/tasks/{}/consistency-result", segment(task.as_str()));
         let operation = Operation { name: "show_consistency_result", path: &path };
         match self.get(operation, &[], deadline).await {
-            Err(ApiError::Refused(refusal)) if refusal.status == http::StatusCode::NOT_FOUND => {
+            Err(ApiError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => {
                 Ok(Default::default())
             }
             answer => read(&answer?.body, wire::consistency_result),
@@ -250,7 +248,7 @@ impl Client {
     ) -> Result<Answer, ApiError> {
         let (mut attempt, mut renewed) = (1, false);
         loop {
-            let (error, wait) = match self.in_turn(operation, query, deadline).await {
+            let (error, wait) = match self.once(operation, query, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure { error, renew: true, .. }) if !renewed => {
                     renewed = true;
@@ -270,24 +268,6 @@ impl Client {
         }
     }
 
-    /// One request when its turn comes. Until the credentials are proven, requests go one at a time:
-    /// a refused key that a whole poll tries at once is a locked key.
-    async fn in_turn(
-        &self,
-        operation: Operation<'_>,
-        query: &[(&str, &str)],
-        deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        if self.proven.load(Ordering::Acquire) {
-            return self.once(operation, query, deadline).await;
-        }
-        let alone = self.probe.lock().await;
-        if self.proven.load(Ordering::Acquire) {
-            drop(alone);
-        }
-        self.once(operation, query, deadline).await
-    }
-
     async fn once(
         &self,
         operation: Operation<'_>,
@@ -295,28 +275,37 @@ impl Client {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let Some(turn) = self.governor.turn(deadline).await else { return Err(ApiError::Deadline.into()) };
-        let request =
-            self.authenticator.get(operation.path, query, self.clock.now()).await.map_err(ApiError::Auth)?;
+        let request = self.authenticator.get(operation.path, query, self.clock.now());
+        let request = tokio::time::timeout_at(deadline, request).await.map_err(|_| ApiError::Deadline)?;
+        let request = request.map_err(ApiError::Auth)?;
+        let ticket = Ticket::of(&request);
         let answer = tokio::time::timeout_at(deadline, self.transport.send(operation.name, request));
         let answer = answer.await.map_err(|_| ApiError::Deadline)?.map_err(ApiError::Transport)?;
         drop(turn);
         if answer.status.is_success() {
-            self.proven.store(true, Ordering::Release);
-            self.authenticator.accepted();
+            self.authenticator.accepted(ticket);
             return Ok(answer);
         }
         let refusal = Refusal::read(answer.status, &answer.headers, &answer.body);
         let retry_after = retry::retry_after(&answer.headers, self.clock.now());
-        if refusal.status == http::StatusCode::TOO_MANY_REQUESTS {
+        if refusal.status == StatusCode::TOO_MANY_REQUESTS {
             self.transport.observer().throttled(operation.name);
             self.governor.refused(retry_after, &refusal.message);
         }
-        let unauthorized = refusal.status == http::StatusCode::UNAUTHORIZED;
-        if unauthorized {
-            self.proven.store(false, Ordering::Release);
-        }
-        let renew = unauthorized && self.authenticator.refused().await;
+        let renew = self.verdict(ticket, &refusal).await;
         Err(Failure { error: ApiError::Refused(refusal), retry_after, renew })
+    }
+
+    /// Tells the authenticator what a refusal says of the credentials; whether to try once more at once.
+    async fn verdict(&self, ticket: Ticket, refusal: &Refusal) -> bool {
+        if refusal.status == StatusCode::UNAUTHORIZED {
+            return self.authenticator.refused(ticket).await;
+        }
+        // The gateway refuses whom it does not know; what the service itself answers, a known client got.
+        if refusal.code.as_deref().is_some_and(|code| code.starts_with("SMS.")) {
+            self.authenticator.accepted(ticket);
+        }
+        false
     }
 }
 

@@ -1,0 +1,168 @@
+//! What is remembered of an account: the last good parts, the counters, how its collectors fare.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attempt::{Attempt, Record};
+use super::journal;
+use super::reader::Readings;
+use crate::diff::diff;
+use crate::metrics::{AccountMeters, Choice, Sheet, Tally, render};
+use crate::model::{AccountName, Collector, Fleet, Part, SourceState, Timestamp};
+
+/// The memory of one account.
+#[derive(Debug)]
+pub struct Ledger {
+    account: AccountName,
+    meters: AccountMeters,
+    choice: Choice,
+    stale_after: Duration,
+    fleet: Fleet,
+    tally: Tally,
+    records: BTreeMap<Collector, Record>,
+}
+
+/// A rendered account.
+#[derive(Debug)]
+pub struct Rendered {
+    /// Whose.
+    pub account: AccountName,
+    /// Its samples.
+    pub sheet: Sheet,
+    /// Source servers by state, for the landing page.
+    pub sources: BTreeMap<&'static str, u64>,
+    /// Tasks, for the landing page.
+    pub tasks: u64,
+    /// Collectors that failed last time, for the landing page.
+    pub failing: Vec<&'static str>,
+}
+
+impl Ledger {
+    /// An account of which nothing is known yet. Parts older than `stale_after` are not served.
+    #[must_use]
+    pub fn new(
+        account: AccountName,
+        meters: AccountMeters,
+        choice: Choice,
+        stale_after: Duration,
+        clock_offset: i32,
+    ) -> Self {
+        let fleet = Fleet { clock_offset, ..Fleet::default() };
+        Self {
+            account,
+            meters,
+            choice,
+            stale_after,
+            fleet,
+            tally: Tally::default(),
+            records: BTreeMap::new(),
+        }
+    }
+
+    /// With what an earlier run knew: changes since then become events.
+    #[must_use]
+    pub fn resumed(self, fleet: Fleet, tally: Tally) -> Self {
+        let clock_offset = self.fleet.clock_offset;
+        Self { fleet: Fleet { clock_offset, ..fleet }, tally, ..self }
+    }
+
+    /// The fleet as it was last known, old parts included.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Takes what a poll read: good parts replace the last, and what changed is counted and told.
+    pub fn take(&mut self, readings: Readings) {
+        let Readings { sources, tasks, overview, errors, speed_rules, consistency } = readings;
+        let mut next = self.fleet.clone();
+        replace(&mut next.sources, &sources);
+        replace(&mut next.tasks, &tasks);
+        replace(&mut next.overview, &overview);
+        replace(&mut next.errors, &errors);
+        replace(&mut next.speed_rules, &speed_rules);
+        replace(&mut next.consistency, &consistency);
+        let events = diff(&self.fleet, &next);
+        self.tally.count(&events);
+        self.tally.forget_absent(&next);
+        journal::tell(self.account.as_str(), &events);
+        self.fleet = next;
+        self.note(Collector::Sources, &sources, |sources| sources.len());
+        self.note(Collector::Tasks, &tasks, |tasks| tasks.len());
+        self.note(Collector::Overview, &overview, |overview| overview.0.len());
+        self.note(Collector::Errors, &errors, |errors| errors.len());
+        self.note(Collector::SpeedLimits, &speed_rules, |rules| rules.len());
+        self.note(Collector::Consistency, &consistency, |results| results.len());
+    }
+
+    fn note<T>(&mut self, collector: Collector, attempt: &Option<Attempt<T>>, length: impl Fn(&T) -> usize) {
+        let Some(attempt) = attempt else { return };
+        let served = match &attempt.result {
+            Ok((part, _, _)) => length(&part.data),
+            Err(_) => self.kept(collector, attempt.begun),
+        };
+        let served = u64::try_from(served).unwrap_or(u64::MAX);
+        let record = self.records.entry(collector).or_default();
+        record.note(self.account.as_str(), collector, attempt, served, &self.meters);
+    }
+
+    /// How many objects of a collector whose poll failed are still served.
+    fn kept(&self, collector: Collector, now: Timestamp) -> usize {
+        let fleet = self.fresh(now);
+        match collector {
+            Collector::Sources => fleet.sources().len(),
+            Collector::Tasks => fleet.tasks().len(),
+            Collector::Overview => fleet.overview.map_or(0, |part| part.data.0.len()),
+            Collector::Errors => fleet.errors.map_or(0, |part| part.data.len()),
+            Collector::SpeedLimits => fleet.speed_rules.map_or(0, |part| part.data.len()),
+            Collector::Consistency => fleet.consistency.map_or(0, |part| part.data.len()),
+        }
+    }
+
+    /// The fleet as far as it is fresh enough to be served.
+    fn fresh(&self, now: Timestamp) -> Fleet {
+        let oldest = i64::try_from(self.stale_after.as_millis()).unwrap_or(i64::MAX);
+        self.fleet.without_parts_before(Timestamp::from_millis(now.millis().saturating_sub(oldest)))
+    }
+
+    /// How long until the next part gets too old.
+    #[must_use]
+    pub fn stale_in(&self, now: Timestamp) -> Duration {
+        let fresh = self.fresh(now);
+        let ends = Collector::ALL.into_iter().filter_map(|collector| fresh.read_at(collector));
+        let next = ends.map(|read_at| read_at.plus(self.stale_after).since(now)).min();
+        // One millisecond beyond the age, so that the part is older than it when the time comes.
+        next.map_or(self.stale_after, |left| left + Duration::from_millis(1))
+    }
+
+    /// Renders what is fresh.
+    #[must_use]
+    pub fn render(&self, now: Timestamp) -> Rendered {
+        let fleet = self.fresh(now);
+        let mut sources: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for source in fleet.sources() {
+            *sources.entry(source.state.unwrap_or(SourceState::Unknown).label()).or_default() += 1;
+        }
+        let failing = self.records.iter().filter(|(_, record)| record.failures > 0);
+        Rendered {
+            account: self.account.clone(),
+            sheet: render(&self.account, &fleet, &self.tally, &self.choice),
+            sources,
+            tasks: u64::try_from(fleet.tasks().len()).unwrap_or(u64::MAX),
+            failing: failing.map(|(collector, _)| collector.label()).collect(),
+        }
+    }
+}
+
+fn replace<T>(part: &mut Option<Arc<Part<T>>>, attempt: &Option<Attempt<T>>) {
+    if let Some(Attempt { result: Ok((new, _, _)), .. }) = attempt {
+        *part = Some(Arc::clone(new));
+    }
+}
