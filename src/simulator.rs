@@ -20,6 +20,7 @@ mod fault;
 mod fleet;
 mod gate;
 mod identity;
+mod mishap;
 mod operation;
 mod portrait;
 mod random;
@@ -192,8 +193,10 @@ impl Simulator {
 
     /// A world whose gateway accepts these keys and looks at this clock.
     pub fn with_clock(settings: Settings, keys: Keys, clock: fn() -> Timestamp) -> Self {
+        let mut engine = engine::Engine::new(&settings);
+        engine.world.project_id.clone_from(&keys.project_id);
         let state = State {
-            engine: engine::Engine::new(&settings),
+            engine,
             gate: gate::Gate::new(&keys),
             faults: fault::Faults::new(settings.seed),
             keys,
@@ -214,6 +217,7 @@ impl Simulator {
         let state = &mut *self.state();
         state.gate = gate::Gate::new(&keys);
         state.gate.check_skew = state.options.check_skew;
+        state.engine.world.project_id.clone_from(&keys.project_id);
         state.keys = keys;
     }
 

@@ -84,21 +84,34 @@ impl Changes {
 
     /// Adds another count to this one.
     pub fn add(&mut self, other: &Self) {
-        let Self { disconnects, reconnects, registrations, removals, .. } = other;
+        let Self {
+            source_transitions,
+            task_transitions,
+            disconnects,
+            reconnects,
+            failures,
+            registrations,
+            removals,
+            gained,
+            overspeed,
+        } = other;
         self.disconnects += disconnects;
         self.reconnects += reconnects;
         self.registrations += registrations;
         self.removals += removals;
-        add_up(&mut self.source_transitions, &other.source_transitions);
-        add_up(&mut self.task_transitions, &other.task_transitions);
-        add_up(&mut self.failures, &other.failures);
-        add_up(&mut self.gained, &other.gained);
-        add_up(&mut self.overspeed, &other.overspeed);
+        add_up(&mut self.source_transitions, source_transitions);
+        add_up(&mut self.task_transitions, task_transitions);
+        add_up(&mut self.failures, failures);
+        add_up(&mut self.overspeed, overspeed);
+        for (id, gain) in gained {
+            let gained = self.gained.entry(id.clone()).or_default();
+            *gained = gained.saturating_add(*gain);
+        }
     }
 
     /// Bytes gained by all sources.
     pub fn gained_total(&self) -> i64 {
-        self.gained.values().sum()
+        self.gained.values().fold(0, |sum, gain| sum.saturating_add(*gain))
     }
 
     pub(super) fn note_source(
@@ -118,12 +131,13 @@ impl Changes {
         self.disconnects += u64::from(before.connected && !after.connected);
         self.reconnects += u64::from(!before.connected && after.connected);
         let anew = before.task != after.task || before.cycle != after.cycle;
-        let gain = match after.replicated - before.replicated {
+        let gain = match after.replicated.saturating_sub(before.replicated) {
             fall if fall < 0 => i64::from(anew) * after.replicated,
             gain => gain,
         };
         if gain != 0 {
-            *self.gained.entry(id.to_owned()).or_default() += gain;
+            let gained = self.gained.entry(id.to_owned()).or_default();
+            *gained = gained.saturating_add(gain);
         }
     }
 
@@ -145,10 +159,7 @@ fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
     *counts.entry(key).or_default() += 1;
 }
 
-fn add_up<K: Ord + Clone, V: Copy + Default + std::ops::AddAssign>(
-    to: &mut BTreeMap<K, V>,
-    from: &BTreeMap<K, V>,
-) {
+fn add_up<K: Ord + Clone>(to: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
     for (key, value) in from {
         *to.entry(key.clone()).or_default() += *value;
     }

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::fleet;
-use super::random::{Random, real, whole};
+use super::random::Random;
 use super::transfer;
-use super::world::{Consistency, MigrationError, Source, Task, Text};
+use super::world::{MigrationError, Source, Task};
 
 /// Between two looks at a server that is being worked on, milliseconds.
 pub(super) const TICK: i64 = 10_000;
@@ -69,6 +69,8 @@ pub(super) enum Next {
 pub(super) struct Scene<'a> {
     pub(super) now: i64,
     pub(super) churn: bool,
+    /// Between two looks at a copy, milliseconds.
+    pub(super) tick: i64,
     pub(super) source: &'a mut Source,
     pub(super) task: Option<&'a mut Task>,
     pub(super) errors: &'a mut BTreeMap<String, MigrationError>,
@@ -117,7 +119,7 @@ impl Course {
         }
     }
 
-    fn seconds(&mut self, low: i64, high: i64) -> Next {
+    pub(super) fn seconds(&mut self, low: i64, high: i64) -> Next {
         Next::After(self.random.between(low * 1000, high * 1000))
     }
 }
@@ -255,101 +257,6 @@ impl Scene<'_> {
         false
     }
 
-    /// The mishap that waited: the task fails, the server is in error, the list of errors has an entry.
-    pub(super) fn stumble(&mut self, state: &'static str, codes: &[&'static str]) -> Next {
-        let code = *self.course.random.pick(codes);
-        self.course.resume = self.course.stumbles_in.take().unwrap_or("initialize");
-        let params = match code {
-            "SMS.1302" => vec!["/mnt/vdb1".to_owned()],
-            "SMS.2802" | "SMS.1807" => vec![self.source.ip.clone()],
-            _ => Vec::new(),
-        };
-        let now = self.now;
-        if let Some(task) = self.task.as_deref_mut() {
-            task.state = state.into();
-            task.error = Some((Text::Borrowed(code), params));
-            task.migrate_speed = 0.0;
-            task.estimate_complete_time = None;
-            task.remain_seconds = None;
-            let error = MigrationError {
-                error_json: task.error_json(),
-                host_name: self.source.hostname.clone(),
-                name: self.source.name.clone(),
-                source_id: self.source.id.clone(),
-                source_ip: self.source.ip.clone(),
-                target_ip: task.target.ip.clone(),
-            };
-            self.errors.insert(self.source.id.clone(), error);
-            task.finish_date = Some(now);
-        }
-        self.enter("error");
-        self.course.seconds(120, 500)
-    }
-
-    fn retry(&mut self) -> Next {
-        let state = self.task.as_ref().map(|task| task.state.clone()).unwrap_or_default();
-        if state == "SYNC_FAIL" && self.course.meets(Hazard::Rollback) {
-            self.task_enters("SYNC_F_ROLLBACKING");
-            return self.course.seconds(20, 60);
-        }
-        if state == "SYNC_F_ROLLBACKING" {
-            self.task_enters("SYNC_F_ROLLBACK_SUCCESS");
-            return self.course.seconds(20, 60);
-        }
-        self.errors.remove(&self.source.id);
-        if let Some(task) = self.task.as_deref_mut() {
-            task.error = None;
-            task.finish_date = None;
-        }
-        self.go_on()
-    }
-
-    /// Starts again where a stop or an error ended it; the first copy begins a little before that point.
-    fn go_on(&mut self) -> Next {
-        match self.course.resume {
-            "syncing" => {
-                self.enter("syncing");
-                self.task_enters("SYNCING");
-                // A new round of synchronisation counts from the beginning.
-                self.source.replicatesize = 0;
-                self.source.totalsize = self.course.random.between(1 << 28, 1 << 31);
-            }
-            "cutovering" => {
-                self.enter("cutovering");
-                self.task_enters("RUNNING");
-            }
-            _ => {
-                self.enter("initialize");
-                self.task_enters("RUNNING");
-                let kept = self.course.random.real(0.9, 1.0);
-                self.source.replicatesize = whole(real(self.source.replicatesize) * kept);
-            }
-        }
-        Next::After(TICK)
-    }
-
-    fn stop(&mut self) -> Next {
-        self.enter("stopped");
-        self.task_enters("ABORT");
-        self.course.seconds(60, 300)
-    }
-
-    fn restart(&mut self) -> Next {
-        let reset = self.course.meets(Hazard::Reset);
-        let Some(task) = self.task.as_deref_mut() else { return Next::After(TICK) };
-        if reset && task.state == "ABORT" {
-            task.state = "RESETING".into();
-            return self.course.seconds(20, 40);
-        }
-        if task.state == "RESETING" {
-            self.source.replicatesize = 0;
-            for step in &mut task.sub_tasks {
-                (step.progress, step.start_date, step.end_date) = (0, None, None);
-            }
-        }
-        self.go_on()
-    }
-
     fn pass(&mut self, state: &str) -> Next {
         if state == "cloning" && self.course.meets(Hazard::Test) {
             self.enter("testing");
@@ -406,27 +313,6 @@ impl Scene<'_> {
                 self.task_enters("DELETING");
                 self.course.seconds(20, 40)
             }
-        }
-    }
-
-    /// A comparison of source and target, as a user would ask for before the cut-over.
-    pub(super) fn compare(&mut self) {
-        let random = &mut self.course.random;
-        let mut directories = Vec::new();
-        for directory in ["/root/sync", "/var/lib/app", "/srv"]
-            .iter()
-            .take(usize::from(self.source.ordinal.is_multiple_of(3)) + 1)
-        {
-            let total = random.between(10, 90_000);
-            let odd = if random.chance(0.3) { random.between(0, 12) } else { 0 };
-            directories.push(((*directory).to_owned(), [total, odd, odd / 2, odd / 3]));
-        }
-        let clean = directories.iter().all(|(_, [_, different, _, _])| *different == 0);
-        let now = self.now;
-        if let Some(task) = self.task.as_deref_mut() {
-            let check_result = if clean { "success".into() } else { "failed".into() };
-            task.consistency = Some(Consistency { finished_time: now, check_result, directories });
-            self.source.is_consistency_result_exist = true;
         }
     }
 }

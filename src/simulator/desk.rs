@@ -160,6 +160,7 @@ fn source_admitted(source: &Source, query: &Query) -> bool {
         && query.admits("id", &source.id)
         && query.admits("ip", &source.ip)
         && query.get("name").is_none_or(|part| source.name.contains(part))
+        && query.admits("connected", if source.connected { "true" } else { "false" })
         && query.admits("migproject", &source.migproject)
         && query.admits("migration_cycle", &source.migration_cycle)
         && query.admits("enterprise_project_id", source.enterprise_project_id.as_deref().unwrap_or("0"))

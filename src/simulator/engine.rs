@@ -16,6 +16,9 @@ use super::world::World;
 /// The first servers had registered up to so long before the start, milliseconds.
 const PAST: i64 = 45 * 60_000;
 
+/// Between two looks at a copy before the start, milliseconds: coarser, so that large worlds begin soon.
+const PAST_TICK: i64 = 60_000;
+
 /// What happens at an entry of the agenda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
@@ -33,6 +36,7 @@ pub(super) struct Engine {
     next_ordinal: u64,
     seed: u64,
     churn: bool,
+    tick: i64,
     /// Less than a millisecond that was advanced but not yet lived.
     remainder: Duration,
 }
@@ -43,13 +47,19 @@ impl Engine {
         let mut random = Random::new(settings.seed, u64::MAX);
         let migprojects = ["SystemProject", "phase-1"].map(|name| (random.uuid(), name.to_owned())).to_vec();
         let mut engine = Self {
-            world: World { now_ms: settings.start_ms - PAST - 1, migprojects, ..World::default() },
+            world: World {
+                now_ms: settings.start_ms - PAST - 1,
+                region: settings.region.clone(),
+                migprojects,
+                ..World::default()
+            },
             changes: Changes::default(),
             courses: BTreeMap::new(),
             agenda: BTreeSet::new(),
             next_ordinal: 0,
             seed: settings.seed,
             churn: false,
+            tick: PAST_TICK,
             remainder: Duration::ZERO,
         };
         for index in 0..settings.sources {
@@ -59,7 +69,7 @@ impl Engine {
         }
         engine.move_to(settings.start_ms);
         engine.changes = Changes::default();
-        engine.churn = settings.churn;
+        (engine.churn, engine.tick) = (settings.churn, TICK);
         engine
     }
 
@@ -99,7 +109,8 @@ impl Engine {
 
     fn register(&mut self, ordinal: u64) {
         let (now, mut random) = (self.world.now_ms, Random::new(self.seed, ordinal));
-        let project = &self.world.migprojects[usize::from(ordinal.is_multiple_of(3))].0;
+        let project = self.world.migprojects.get(usize::from(ordinal.is_multiple_of(3)));
+        let project = project.map_or("", |(id, _)| id);
         let source = fleet::register(&mut random, ordinal, now, project);
         self.agenda.insert((now + random.between(20_000, 60_000), ordinal, Turn::Step));
         self.agenda.insert((now + random.between(300_000, 5_400_000), ordinal, Turn::Agent));
@@ -134,7 +145,7 @@ impl Engine {
         let task = source.task.as_ref().and_then(|id| tasks.get_mut(id));
         let source_before = SourceGlance::from(&*source);
         let task_before = task.as_deref().map(|task| TaskGlance::new(task, now));
-        let next = Scene { now, churn: self.churn, source, task, errors, course }.step();
+        let next = Scene { now, churn: self.churn, tick: self.tick, source, task, errors, course }.step();
         let pause = match next {
             Next::After(pause) => pause,
             Next::Configured(task, pause) => {
@@ -194,11 +205,13 @@ mod tests {
         let mut cycles = BTreeSet::new();
         for _ in 0..DAY.as_secs() / 10 {
             engine.advance(Duration::from_secs(10));
-            sources.extend(engine.world.sources.values().map(|source| source.state.to_string()));
-            cycles.extend(engine.world.sources.values().map(|source| source.migration_cycle.to_string()));
-            tasks.extend(engine.world.tasks.values().map(|task| task.state.to_string()));
+            sources.extend(engine.world.sources.values().map(|source| source.state.clone()));
+            cycles.extend(engine.world.sources.values().map(|source| source.migration_cycle.clone()));
+            tasks.extend(engine.world.tasks.values().map(|task| task.state.clone()));
         }
-        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+        let list = |text: &'static str| {
+            text.split(' ').map(Into::into).collect::<BTreeSet<super::super::world::Text>>()
+        };
         let states = "unavailable waiting initialize replicate syncing stopping stopped skipping deleting error cloning \
             cutovering finished clearing cleared clearfailed premigready premiging premiged premigfailed testing";
         assert_eq!(sources, list(states));
@@ -242,5 +255,61 @@ mod tests {
         assert_eq!(engine.changes.source_transitions.len(), 1);
         engine.advance(DAY);
         assert_eq!(engine.world.sources[&id].state, "weird");
+    }
+
+    #[test]
+    fn a_task_that_stays_above_limit_and_threshold_is_stopped() {
+        let mut engine = engine(60, 1);
+        let (mut speeding, mut stopped) = (BTreeSet::new(), BTreeSet::new());
+        for _ in 0..DAY.as_secs() / 40 {
+            engine.advance(Duration::from_secs(10));
+            for (id, task) in &engine.world.tasks {
+                if task.state == "ABORTING" && speeding.contains(id) {
+                    stopped.insert(id.clone());
+                }
+                let limit =
+                    task.limit_at(engine.world.now_ms).map(|(limit, over)| (limit, over.unwrap_or(1e9)));
+                let bound =
+                    limit.map(|(limit, over)| super::super::random::real(limit) * (1.0 + over / 100.0));
+                match bound.filter(|bound| task.migrate_speed > *bound) {
+                    Some(_) => speeding.insert(id.clone()),
+                    None => speeding.remove(id),
+                };
+            }
+        }
+        assert!(stopped.len() > 3, "only {}", stopped.len());
+    }
+
+    #[test]
+    fn a_world_that_was_turned_upside_down_goes_on() {
+        let mut engine = engine(60, 3);
+        engine.edit(|world| {
+            world.migprojects.clear();
+            world.tasks.clear();
+            for (source, state) in world
+                .sources
+                .values_mut()
+                .zip(["error", "replicate", "stopped", "odd", "syncing"].iter().cycle())
+            {
+                source.state = (*state).into();
+                (source.replicatesize, source.totalsize) = (i64::MIN, i64::MAX);
+                source.disks.iter_mut().for_each(|disk| disk.used_size = i64::MAX);
+            }
+        });
+        engine.advance(DAY);
+        assert!(engine.world.sources.values().any(|source| source.state == "replicate"));
+    }
+
+    #[test]
+    fn who_looks_every_second_counts_what_the_tally_counts() {
+        let mut engine = engine(20, 5);
+        let (mut seen, mut last) = (Changes::default(), engine.world.clone());
+        for _ in 0..3 * 3600 {
+            engine.advance(Duration::from_secs(1));
+            seen.add(&Changes::between(&last, &engine.world));
+            last.clone_from(&engine.world);
+        }
+        assert!(seen.gained_total() > 0 && seen.removals > 0 && !seen.overspeed.is_empty());
+        assert_eq!(seen, engine.changes);
     }
 }

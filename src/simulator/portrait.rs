@@ -49,7 +49,7 @@ fn source_base(world: &World, source: &Source, shown: bool) -> Map<String, Value
         "connected": source.connected,
         "cpu_quantity": source.cpu_quantity,
         "memory": source.memory,
-        "current_task": task.map(|task| current_task(source, task)),
+        "current_task": task.map(|task| current_task(world, source, task)),
         "checks": checks,
         "init_target_server": {"disks": disks(source), "volume_groups": []},
         "replicatesize": source.replicatesize,
@@ -128,7 +128,7 @@ fn disk(disk: &Disk, windows: bool) -> Value {
     })
 }
 
-fn current_task(source: &Source, task: &Task) -> Value {
+fn current_task(world: &World, source: &Source, task: &Task) -> Value {
     json!({
         "id": task.id,
         "name": task.name,
@@ -141,9 +141,9 @@ fn current_task(source: &Source, task: &Task) -> Value {
         "compress_rate": task.compress_rate,
         "start_target_server": true,
         "vm_template_id": null,
-        "region_id": "cn-north-4",
-        "project_name": "cn-north-4",
-        "project_id": "0605767f2e80d5762f7bc00e5e3f1234",
+        "region_id": world.region,
+        "project_name": world.region,
+        "project_id": world.project_id,
         "target_server": {"vm_id": task.target.vm_id, "name": task.target.name},
         "log_collect_status": "INIT",
         "exist_server": false,
@@ -205,10 +205,10 @@ pub(super) fn shown_task(world: &World, task: &Task) -> Value {
     insert(&mut json, "start_date", json!(task.start_date));
     insert(&mut json, "finish_date", json!(task.finish_date));
     insert(&mut json, "float_ip", Value::Null);
-    insert(&mut json, "region_id", json!("cn-north-4"));
-    insert(&mut json, "region_name", json!("CN North-Beijing4"));
-    insert(&mut json, "project_name", json!("cn-north-4"));
-    insert(&mut json, "project_id", json!("0605767f2e80d5762f7bc00e5e3f1234"));
+    insert(&mut json, "region_id", json!(world.region));
+    insert(&mut json, "region_name", json!(format!("Region {}", world.region)));
+    insert(&mut json, "project_name", json!(world.region));
+    insert(&mut json, "project_id", json!(world.project_id));
     insert(&mut json, "vm_template_id", Value::Null);
     insert(&mut json, "connected", json!(source.is_some_and(|source| source.connected)));
     insert(&mut json, "remain_seconds", json!(task.remain_seconds));

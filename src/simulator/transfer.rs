@@ -1,7 +1,8 @@
 //! The copying: sizes that grow, speeds that jitter, limits that hold or do not, and the service's stop.
 
-use super::course::{Hazard, Next, Scene, TICK};
+use super::course::{Hazard, Next, Scene};
 use super::random::{real, two_decimals, whole};
+use super::world::Consistency;
 
 /// Above limit and threshold for so long, the service stops the task.
 const PATIENCE: i64 = 60_000;
@@ -12,7 +13,7 @@ const MEGABIT: f64 = 125_000.0;
 /// Begins or goes on with the first copy.
 pub(super) fn begin(scene: &mut Scene<'_>) -> Next {
     scene.enter("replicate");
-    let total: i64 = scene.source.disks.iter().map(|disk| disk.used_size).sum();
+    let total = scene.source.disks.iter().fold(0_i64, |sum, disk| sum.saturating_add(disk.used_size));
     scene.source.totalsize = total;
     scene.course.over_since = None;
     let now = scene.now;
@@ -23,7 +24,7 @@ pub(super) fn begin(scene: &mut Scene<'_>) -> Next {
         }
     }
     draw_speed(scene, 1.0);
-    Next::After(TICK)
+    Next::After(scene.tick)
 }
 
 /// One tick of the first copy.
@@ -50,22 +51,26 @@ pub(super) fn replicate(scene: &mut Scene<'_>) -> Next {
         return stop(scene, "initialize");
     }
     estimate(scene);
-    Next::After(TICK)
+    Next::After(scene.tick)
 }
 
 /// One tick of the synchronisation, which ends after a while with the cut-over or what comes before it.
 pub(super) fn sync(scene: &mut Scene<'_>) -> Next {
-    scene.source.totalsize += scene.course.random.between(0, 20_000_000);
+    let fresh = scene.course.random.between(0, 20_000_000);
+    scene.source.totalsize = scene.source.totalsize.saturating_add(fresh);
     copy(scene);
     if scene.course.stumbles_in == Some("syncing") && scene.now + 2 * PATIENCE > scene.course.until {
         return scene.stumble("SYNC_FAIL", &["SMS.1414", "SMS.1801", "SMS.1910"]);
     }
     if scene.now < scene.course.until {
         draw_speed(scene, 0.15);
-        return Next::After(TICK);
+        if is_out_of_patience(scene) {
+            return stop(scene, "syncing");
+        }
+        return Next::After(scene.tick);
     }
     if scene.source.ordinal.is_multiple_of(2) {
-        scene.compare();
+        compare(scene);
     }
     finish_sync(scene)
 }
@@ -87,7 +92,7 @@ fn finish_sync(scene: &mut Scene<'_>) -> Next {
     }
     scene.enter("cutovering");
     scene.enter_stage("cutovering");
-    Next::After(TICK)
+    Next::After(scene.tick)
 }
 
 fn keep_in_sync(scene: &mut Scene<'_>) -> Next {
@@ -104,7 +109,7 @@ fn keep_in_sync(scene: &mut Scene<'_>) -> Next {
         }
     }
     draw_speed(scene, 0.15);
-    Next::After(TICK)
+    Next::After(scene.tick)
 }
 
 /// Accounts for what was copied since the last look.
@@ -114,7 +119,8 @@ fn copy(scene: &mut Scene<'_>) {
     let Some(task) = scene.task.as_deref_mut() else { return };
     task.total_time += elapsed;
     let gained = whole(task.migrate_speed * MEGABIT * real(elapsed) / 1000.0);
-    scene.source.replicatesize = (scene.source.replicatesize + gained).min(scene.source.totalsize);
+    scene.source.replicatesize =
+        scene.source.replicatesize.saturating_add(gained).min(scene.source.totalsize);
 }
 
 /// The speed until the next look: what the network gives, held to the limit where `tc` can hold it.
@@ -190,10 +196,32 @@ fn stop(scene: &mut Scene<'_>, resume: &'static str) -> Next {
 }
 
 fn estimate(scene: &mut Scene<'_>) {
-    let left = real(scene.source.totalsize - scene.source.replicatesize);
+    let left = real(scene.source.totalsize.saturating_sub(scene.source.replicatesize));
     let now = scene.now;
     let Some(task) = scene.task.as_deref_mut() else { return };
     let seconds = (task.migrate_speed > 0.0).then(|| whole(left / (task.migrate_speed * MEGABIT)));
-    task.estimate_complete_time = seconds.map(|seconds| (now / 1000 + seconds) * 1000);
+    task.estimate_complete_time =
+        seconds.map(|seconds| (now / 1000).saturating_add(seconds).saturating_mul(1000));
     task.remain_seconds = seconds;
+}
+
+/// A comparison of source and target, as a user would ask for before the cut-over.
+fn compare(scene: &mut Scene<'_>) {
+    let random = &mut scene.course.random;
+    let mut directories = Vec::new();
+    for directory in ["/root/sync", "/var/lib/app", "/srv"]
+        .iter()
+        .take(usize::from(scene.source.ordinal.is_multiple_of(3)) + 1)
+    {
+        let total = random.between(10, 90_000);
+        let odd = if random.chance(0.3) { random.between(0, 12) } else { 0 };
+        directories.push(((*directory).to_owned(), [total, odd, odd / 2, odd / 3]));
+    }
+    let clean = directories.iter().all(|(_, [_, different, _, _])| *different == 0);
+    let now = scene.now;
+    if let Some(task) = scene.task.as_deref_mut() {
+        let check_result = if clean { "success".into() } else { "failed".into() };
+        task.consistency = Some(Consistency { finished_time: now, check_result, directories });
+        scene.source.is_consistency_result_exist = true;
+    }
 }

@@ -13,6 +13,10 @@ pub type Text = Cow<'static, str>;
 pub struct World {
     /// The simulated time in milliseconds since 1970.
     pub now_ms: i64,
+    /// The region's id, and the name of its project.
+    pub region: String,
+    /// The id of that project.
+    pub project_id: String,
     /// Source servers by id, in the order in which they are listed.
     pub sources: BTreeMap<String, Source>,
     /// Migration tasks by id, in the order in which they are listed.
