@@ -1,5 +1,6 @@
 //! The web side through real sockets.
 
+pub(in crate::server) mod certs;
 mod client;
 mod limits;
 mod plain;
