@@ -24,6 +24,7 @@ mod labels;
 mod number;
 pub mod own;
 mod page;
+mod published;
 mod samples;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use deflate::DEFAULT_LEVEL;
 pub use labels::Labels;
 pub use number::Number;
 pub use page::{Page, Select};
+pub use published::Published;
 pub use samples::Samples;
 
 /// What kind of value a family's samples are.

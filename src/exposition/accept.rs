@@ -75,6 +75,16 @@ impl Format {
     }
 }
 
+impl Encoding {
+    /// The value of Content-Encoding; none where the header is left out.
+    pub fn content_encoding(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+        }
+    }
+}
+
 /// The format and the encoding for a client that sent these headers; several lines of one are joined by commas.
 pub fn negotiate(accept: Option<&str>, accept_encoding: Option<&str>) -> (Format, Encoding) {
     (accept.map_or(Format::Text004, format), accept_encoding.map_or(Encoding::Identity, encoding))

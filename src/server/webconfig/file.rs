@@ -1,0 +1,319 @@
+//! The file as it is written, and what it comes to once it has been checked.
+
+use super::names::{self, Known};
+use super::tls::{ClientAuth, Material, Tls};
+use super::{WebConfigError, duration, read};
+use http::{HeaderName, HeaderValue};
+use rustls::SupportedProtocolVersion;
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+use tracing::warn;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawFile {
+    tls_server_config: Option<RawTls>,
+    http_server_config: Option<RawHttp>,
+    basic_auth_users: Option<BTreeMap<String, Option<Text>>>,
+    rate_limit: Option<RawRate>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawTls {
+    cert: Option<Text>,
+    key: Option<Text>,
+    client_ca: Option<Text>,
+    cert_file: Option<Text>,
+    key_file: Option<Text>,
+    client_auth_type: Option<Text>,
+    client_ca_file: Option<Text>,
+    client_allowed_sans: Option<Spanned<Vec<String>>>,
+    min_version: Option<Text>,
+    max_version: Option<Text>,
+    cipher_suites: Option<Vec<Text>>,
+    prefer_server_cipher_suites: Option<bool>,
+    curve_preferences: Option<Vec<Text>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawHttp {
+    http2: Option<bool>,
+    headers: Option<BTreeMap<String, Option<Text>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRate {
+    interval: Option<Text>,
+    burst: Option<Spanned<u32>>,
+}
+
+type Text = Spanned<String>;
+
+/// A checked file. The certificates are yet to be read.
+pub(super) struct Valid {
+    pub(super) tls: Option<Tls>,
+    pub(super) http2: bool,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) users: BTreeMap<String, String>,
+    pub(super) rate_limit: Option<RateLimit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RateLimit {
+    pub(super) interval: Duration,
+    pub(super) burst: u32,
+}
+
+/// The file under examination, for errors that name it.
+struct Source<'a>(&'a Path);
+
+impl Valid {
+    /// The file itself first, then all that it names.
+    pub(super) fn files(&self, path: &Path) -> Vec<PathBuf> {
+        let named = self.tls.iter().flat_map(Tls::files);
+        std::iter::once(path.to_owned()).chain(named.cloned()).collect()
+    }
+}
+
+/// Reads and checks the file, but not those that it names.
+pub(super) fn read_and_check(path: &Path, yaml: &str) -> Result<Valid, WebConfigError> {
+    let source = Source(path);
+    // A snippet would quote the lines around an error, secrets included.
+    let options = serde_saphyr::options! { with_snippet: false };
+    let raw: RawFile =
+        serde_saphyr::from_str_with_options(yaml, options).map_err(|error| source.parse_error(&error))?;
+    let http = raw.http_server_config.unwrap_or_default();
+    Ok(Valid {
+        tls: source.tls(raw.tls_server_config.unwrap_or_default())?,
+        http2: http.http2.unwrap_or(true),
+        headers: source.headers(http.headers.unwrap_or_default())?,
+        users: source.users(raw.basic_auth_users.unwrap_or_default())?,
+        rate_limit: source.rate_limit(raw.rate_limit.unwrap_or_default())?,
+    })
+}
+
+pub(super) fn read_file(path: &Path) -> Result<Valid, WebConfigError> {
+    let bytes = read(path)?;
+    let yaml =
+        std::str::from_utf8(&bytes).map_err(|_| Source(path).invalid(None, "the file is not UTF-8"))?;
+    read_and_check(path, yaml)
+}
+
+impl Source<'_> {
+    fn invalid(&self, at: Option<Location>, problem: impl Into<String>) -> WebConfigError {
+        let path = self.0.display();
+        let place = at.map_or_else(|| path.to_string(), |at| format!("{path}:{}", at.line()));
+        WebConfigError::Invalid { place, problem: problem.into() }
+    }
+
+    /// The parser's words without its advice to programmers and without the place, which stands in front.
+    fn parse_error(&self, error: &serde_saphyr::Error) -> WebConfigError {
+        let text = error.to_string();
+        let ends = [" at line ", ", set DuplicateKeyPolicy", "; use from_"];
+        let end = ends.iter().filter_map(|end| text.rfind(end)).min().unwrap_or(text.len());
+        self.invalid(error.location(), text.get(..end).unwrap_or(&text))
+    }
+
+    fn headers(
+        &self,
+        raw: BTreeMap<String, Option<Text>>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, WebConfigError> {
+        let mut headers = Vec::new();
+        for (name, value) in raw {
+            let at = value.as_ref().map(|value| value.referenced);
+            let allowed = allowed_values(&name).ok_or_else(|| {
+                self.invalid(at, format!("headers: {name:?} cannot be configured; only {CONFIGURABLE} can"))
+            })?;
+            let value = value.map(|value| value.value).unwrap_or_default();
+            if value.is_empty() {
+                continue;
+            }
+            if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
+                return Err(self.invalid(at, format!("{name}: expected one of {allowed:?}")));
+            }
+            let value = HeaderValue::from_str(&value);
+            let value = value.map_err(|_| self.invalid(at, format!("{name}: not a header's value")))?;
+            headers.push((HeaderName::from_str(&name).expect("the names are constants"), value));
+        }
+        Ok(headers)
+    }
+
+    fn users(&self, raw: BTreeMap<String, Option<Text>>) -> Result<BTreeMap<String, String>, WebConfigError> {
+        let check = |(name, hash): (String, Option<Text>)| {
+            let at = hash.as_ref().map(|hash| hash.referenced);
+            let hash = hash.map(|hash| hash.value).unwrap_or_default();
+            match bcrypt::HashParts::from_str(&hash) {
+                Ok(_) => Ok((name, hash)),
+                // The hash is a secret, too.
+                Err(_) => {
+                    Err(self
+                        .invalid(at, format!("basic_auth_users: the password of {name:?} is no bcrypt hash")))
+                }
+            }
+        };
+        raw.into_iter().map(check).collect()
+    }
+
+    fn rate_limit(&self, raw: RawRate) -> Result<Option<RateLimit>, WebConfigError> {
+        let Some(interval) = raw.interval else { return Ok(None) };
+        let at = Some(interval.referenced);
+        let interval = duration::parse(&interval.value).ok_or_else(|| {
+            self.invalid(
+                at,
+                "rate_limit.interval: expected a duration such as 1s, 100ms or 1m30s, or 0 for none",
+            )
+        })?;
+        if interval.is_zero() {
+            return Ok(None);
+        }
+        match raw.burst.map(|burst| burst.value) {
+            Some(burst) if burst > 0 => Ok(Some(RateLimit { interval, burst })),
+            Some(_) | None => {
+                Err(self.invalid(at, "rate_limit.burst: expected at least 1, else nothing is served"))
+            }
+        }
+    }
+
+    fn tls(&self, raw: RawTls) -> Result<Option<Tls>, WebConfigError> {
+        let cert = self.material(raw.cert_file, raw.cert);
+        let key = self.material(raw.key_file, raw.key);
+        let client_ca = self.material(raw.client_ca_file, raw.client_ca);
+        let policy = raw.client_auth_type.filter(|text| !text.value.is_empty());
+        if cert.is_none() && key.is_none() && client_ca.is_none() && policy.is_none() {
+            return Ok(None);
+        }
+        let missing = |what: &str| self.invalid(None, format!("tls_server_config: {what}"));
+        let sans_at = raw.client_allowed_sans.as_ref().map(|sans| sans.referenced);
+        let sans = raw.client_allowed_sans.map(|sans| sans.value);
+        let (min, max) = (self.version(raw.min_version, true)?, self.version(raw.max_version, false)?);
+        let tls = Tls {
+            cert: cert.ok_or_else(|| missing("one of cert_file and cert is needed"))?,
+            key: key.ok_or_else(|| missing("one of key_file and key is needed"))?,
+            client_auth: self.client_auth(policy, client_ca.is_some())?,
+            client_ca,
+            client_allowed_sans: sans,
+            versions: self.versions(min, max)?,
+            suites: self.chosen("cipher_suites", raw.cipher_suites, names::suite)?,
+            curves: self.chosen("curve_preferences", raw.curve_preferences, names::curve)?,
+            prefer_server_cipher_suites: raw.prefer_server_cipher_suites.unwrap_or(true),
+            place: self.0.display().to_string(),
+        };
+        if tls.client_allowed_sans.is_some() && !tls.client_auth.is_required() {
+            let problem = "client_allowed_sans: needs the client_auth_type RequireAnyClientCert or \
+                RequireAndVerifyClientCert, else a client may leave its certificate out";
+            return Err(self.invalid(sans_at, problem));
+        }
+        Ok(Some(tls))
+    }
+
+    /// The file wins over the text, as with the toolkit; relative paths begin where the configuration is.
+    fn material(&self, file: Option<Text>, inline: Option<Text>) -> Option<Material> {
+        let directory = self.0.parent().unwrap_or(Path::new(""));
+        let file = file.map(|file| file.value).filter(|file| !file.is_empty());
+        let inline = inline.map(|inline| inline.value).filter(|inline| !inline.is_empty());
+        file.map(|file| Material::File(directory.join(file))).or(inline.map(Material::Inline))
+    }
+
+    fn client_auth(&self, policy: Option<Text>, has_ca: bool) -> Result<ClientAuth, WebConfigError> {
+        let at = policy.as_ref().map(|policy| policy.referenced);
+        let name = policy.as_ref().map_or("NoClientCert", |policy| policy.value.as_str());
+        let auth = ClientAuth::named(name).ok_or_else(|| {
+            let names = ClientAuth::ALL.map(ClientAuth::name).join(", ");
+            self.invalid(at, format!("client_auth_type: expected one of {names}"))
+        })?;
+        if has_ca && auth == ClientAuth::None {
+            return Err(self
+                .invalid(at, "client_ca: of no use without a client_auth_type that asks for certificates"));
+        }
+        if !has_ca && auth.verifies() {
+            let problem =
+                format!("client_auth_type: {name} needs client_ca_file, the authority of the clients");
+            return Err(self.invalid(at, problem));
+        }
+        Ok(auth)
+    }
+
+    /// None where there is no bound. The oldest that can be is the bound where an older one is allowed.
+    fn version(
+        &self,
+        raw: Option<Text>,
+        is_minimum: bool,
+    ) -> Result<Option<&'static SupportedProtocolVersion>, WebConfigError> {
+        let Some(Spanned { value: name, referenced, .. }) = raw else { return Ok(None) };
+        let key = if is_minimum { "min_version" } else { "max_version" };
+        match names::tls_version(&name) {
+            Some(Known::Here(version)) => Ok(Some(version)),
+            Some(Known::Lacking) if is_minimum => {
+                warn!(min_version = name, "TLS before 1.2 is not available; the minimum is TLS12");
+                Ok(None)
+            }
+            Some(Known::Lacking) => Err(self.invalid(
+                Some(referenced),
+                format!("{key}: {name} is not available; expected TLS12 or TLS13"),
+            )),
+            None => Err(self.invalid(Some(referenced), format!("{key}: expected TLS12 or TLS13"))),
+        }
+    }
+
+    fn versions(
+        &self,
+        min: Option<&'static SupportedProtocolVersion>,
+        max: Option<&'static SupportedProtocolVersion>,
+    ) -> Result<Vec<&'static SupportedProtocolVersion>, WebConfigError> {
+        let number = |version: &SupportedProtocolVersion| u16::from(version.version);
+        let within = |version: &&SupportedProtocolVersion| {
+            min.is_none_or(|min| number(version) >= number(min))
+                && max.is_none_or(|max| number(version) <= number(max))
+        };
+        let versions: Vec<_> = rustls::ALL_VERSIONS.iter().copied().filter(within).collect();
+        if versions.is_empty() {
+            Err(self.invalid(None, "min_version is above max_version"))
+        } else {
+            Ok(versions)
+        }
+    }
+
+    /// What a list of Go's names leaves of ours; an empty list is no choice.
+    fn chosen<T>(
+        &self,
+        key: &str,
+        raw: Option<Vec<Text>>,
+        find: impl Fn(&str) -> Option<Known<T>>,
+    ) -> Result<Vec<T>, WebConfigError> {
+        let mut chosen = Vec::new();
+        let raw = raw.unwrap_or_default();
+        let at = raw.first().map(|first| first.referenced);
+        let any = !raw.is_empty();
+        for Spanned { value: name, referenced, .. } in raw {
+            match find(&name) {
+                Some(Known::Here(one)) => chosen.push(one),
+                Some(Known::Lacking) => warn!(key, name, "Not available here; passed over"),
+                None => return Err(self.invalid(Some(referenced), format!("{key}: {name:?} is unknown"))),
+            }
+        }
+        if any && chosen.is_empty() {
+            return Err(self.invalid(at, format!("{key}: none of these is available here")));
+        }
+        Ok(chosen)
+    }
+}
+
+const CONFIGURABLE: &str = "Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, X-XSS-Protection \
+    and Content-Security-Policy";
+
+/// The values that a header may have, any if empty; none for a header that cannot be configured.
+fn allowed_values(header: &str) -> Option<&'static [&'static str]> {
+    match header {
+        "X-Content-Type-Options" => Some(&["nosniff"]),
+        "X-Frame-Options" => Some(&["deny", "sameorigin"]),
+        "Strict-Transport-Security" | "X-XSS-Protection" | "Content-Security-Policy" => Some(&[]),
+        _ => None,
+    }
+}
