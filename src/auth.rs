@@ -6,20 +6,27 @@
 //! back by [`Authenticator::accepted`] and [`Authenticator::refused`]: a refused key is not tried
 //! again before a pause that grows, because the service locks keys.
 
+mod chain;
 mod credentials;
 mod environment;
 mod error;
 mod exchange;
+mod federation;
 pub mod http;
 mod lookup;
+mod metadata;
+mod oidc;
 mod pause;
 mod place;
+mod pod;
+mod profile;
 mod request;
 mod said;
 mod secret;
 pub mod sign;
 mod source;
 mod standing;
+mod temporary;
 mod token;
 
 pub use environment::Environment;
@@ -42,9 +49,10 @@ use crate::model::Timestamp;
 use credentials::{Identity, Known, Obtained};
 use http::Transport;
 use lookup::Lookup;
+use metadata::Session;
 use pause::Pause;
 use place::Place;
-use source::Plan;
+use source::{Means, Plan};
 use standing::Standing;
 
 /// How long a request waits for the verdict on another that tries unproven credentials.
@@ -71,6 +79,7 @@ struct Held {
     fingerprint: Option<[u8; 32]>,
     obtained: Option<Arc<Obtained>>,
     known: Known,
+    session: Session,
     /// Keeps a failing renewal from being tried for each request, while the old credentials last.
     renewal: Pause,
     failure: Option<Arc<AuthError>>,
@@ -209,7 +218,7 @@ impl Authenticator {
     async fn ready(&self, now: Timestamp) -> Result<Ready, AuthError> {
         let before = self.attempts.load(Ordering::Acquire);
         let mut held = self.held.lock().await;
-        let plan = Plan::make(&self.source, &self.environment)?;
+        let plan = Plan::make(&self.source, &self.place, &self.environment)?;
         let fingerprint = Some(plan.fingerprint());
         if held.fingerprint != fingerprint {
             self.start_over(&mut held, fingerprint, &plan);
@@ -278,8 +287,10 @@ impl Authenticator {
     }
 
     async fn ask(&self, held: &mut Held, plan: &Plan, now: Timestamp) -> Result<(), AuthError> {
+        let (transport, place) = (&self.transport, self.place.with(&held.known));
         if held.obtained.as_ref().is_none_or(|obtained| obtained.is_due(now)) {
-            let (obtained, known) = plan.follow(&self.transport, &self.place, now).await?;
+            let means = Means { transport, place: &place, environment: &self.environment, now };
+            let (obtained, known) = plan.follow(means, &mut held.session).await?;
             self.tell_expiry(obtained.expires);
             self.standing().renew();
             held.obtained = Some(Arc::new(obtained));
@@ -291,14 +302,13 @@ impl Authenticator {
         if matches!(obtained.identity, Identity::Token(_)) {
             return Ok(());
         }
-        let lookup = Lookup { transport: &self.transport, place: &self.place, obtained: &obtained, now };
-        match self.place.scope {
-            Scope::Project if self.place.project_id.is_none() && held.known.project_id.is_none() => {
+        let lookup = Lookup { transport, place: &place, obtained: &obtained, now };
+        match place.scope {
+            Scope::Project if place.project_id.is_none() => {
                 held.known.project_id = Some(lookup.project().await?);
             }
-            Scope::Domain if self.place.domain_id.is_none() && held.known.domain_id.is_none() => {
-                held.known.domain_id =
-                    Some(lookup.domain(&self.place.sts_endpoint(&self.environment)?).await?);
+            Scope::Domain if place.domain_id.is_none() => {
+                held.known.domain_id = Some(lookup.domain(&place.sts_endpoint(&self.environment)?).await?);
             }
             Scope::Project | Scope::Domain => {}
         }
@@ -327,6 +337,7 @@ impl Held {
             fingerprint: None,
             obtained: None,
             known: Known::default(),
+            session: Session::default(),
             renewal: Pause::new(first_pause),
             failure: None,
         }
@@ -343,12 +354,8 @@ impl Held {
         if matches!(obtained.identity, Identity::Token(_)) {
             return Some((obtained, None));
         }
-        let (name, given, known) = match place.scope {
-            Scope::Project => ("X-Project-Id", &place.project_id, &self.known.project_id),
-            Scope::Domain => ("X-Domain-Id", &place.domain_id, &self.known.domain_id),
-        };
-        let id = given.as_ref().or(known.as_ref())?;
-        Some((obtained, Some((name, id.clone()))))
+        let (name, id) = place.scope_header(&self.known)?;
+        Some((obtained, Some((name, id.to_owned()))))
     }
 }
 

@@ -15,6 +15,12 @@ pub(super) const IAM: Service = Service {
     advice: "check the keys, or the user's name, account and password, and that the user may use the API",
 };
 
+/// The security token service.
+pub(super) const STS: Service = Service {
+    name: "the security token service (STS)",
+    advice: "check the keys, or the OIDC provider, agency and token",
+};
+
 /// A service that gives credentials or ids, as a message names it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Service {

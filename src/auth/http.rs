@@ -8,6 +8,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+/// Time for the machine's own services, which answer at once or are not there; as in the vendor's SDKs.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Told of what goes over the wire, so that the rooms above can count it.
 ///
 /// Every method does nothing by itself; `operation` is one of a closed set such as `list_sources`.
@@ -130,13 +133,7 @@ impl Transport {
     ) -> Result<Self, SetupError> {
         // Fails only where a provider is installed already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("sms-exporter/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(bounds.connect)
-            .http1_only()
-            .gzip(true);
+        let mut builder = builder(bounds);
         if let Some(proxy) = proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?);
         }
@@ -150,6 +147,21 @@ impl Transport {
         }
         let client = builder.build().map_err(SetupError::Client)?;
         Ok(Self { client, bounds, observer })
+    }
+
+    /// A transport to the machine's own services: past every proxy, and with little patience.
+    ///
+    /// # Errors
+    ///
+    /// The TLS library refused.
+    pub fn local(&self) -> Result<Self, SetupError> {
+        let bounds = Bounds {
+            request: self.bounds.request.min(LOCAL_TIMEOUT),
+            connect: self.bounds.connect.min(LOCAL_TIMEOUT),
+            body: self.bounds.body,
+        };
+        let client = builder(bounds).no_proxy().build().map_err(SetupError::Client)?;
+        Ok(Self { client, bounds, observer: Arc::clone(&self.observer) })
     }
 
     /// Who is told of what goes over the wire.
@@ -205,4 +217,15 @@ impl Transport {
             TransportError::Broken(error)
         }
     }
+}
+
+/// What all clients have in common.
+fn builder(bounds: Bounds) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("sms-exporter/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(bounds.connect)
+        .http1_only()
+        .gzip(true)
 }

@@ -4,18 +4,12 @@ use serde_json::Value;
 
 use super::credentials::Obtained;
 use super::error::AuthError;
-use super::exchange::{self, IAM, Service};
+use super::exchange::{self, IAM, STS, Service};
 use super::http::Transport;
 use super::place::Place;
 use super::request;
 use crate::config::Endpoint;
 use crate::model::Timestamp;
-
-/// The security token service.
-const STS: Service = Service {
-    name: "the security token service (STS)",
-    advice: "check the keys, and that the user may use the API",
-};
 
 /// Looks ids up with credentials in hand.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! Where an account's services answer, and what its credentials are scoped to.
 
+use super::credentials::Known;
 use super::environment::Environment;
 use super::error::AuthError;
 use crate::config::{Account, Endpoint, Region, Scope};
@@ -41,6 +42,26 @@ impl Place {
             project_id: account.project_id.clone(),
             domain_id: account.domain_id.clone(),
         }
+    }
+
+    /// With the identity service that the credentials' place names, unless the account's own was chosen.
+    pub(super) fn with(&self, known: &Known) -> Self {
+        let mut place = self.clone();
+        if self.iam_endpoint == self.region.iam_endpoint() {
+            place.iam_endpoint = known.iam_endpoint.clone().unwrap_or(place.iam_endpoint);
+        }
+        place.project_id = self.project_id.clone().or_else(|| known.project_id.clone());
+        place.domain_id = self.domain_id.clone().or_else(|| known.domain_id.clone());
+        place
+    }
+
+    /// The header that says what requests are scoped to, once that is known.
+    pub(super) fn scope_header<'a>(&'a self, known: &'a Known) -> Option<(&'static str, &'a str)> {
+        let (name, given, known) = match self.scope {
+            Scope::Project => ("X-Project-Id", &self.project_id, &known.project_id),
+            Scope::Domain => ("X-Domain-Id", &self.domain_id, &known.domain_id),
+        };
+        given.as_deref().or(known.as_deref()).map(|id| (name, id))
     }
 
     /// Where the security token service answers, as the vendor's SDKs choose it.

@@ -1,17 +1,25 @@
 //! Where credentials come from: what can be known without asking a service.
 
+use std::path::Path;
+
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
+use super::chain::{self, Machine};
 use super::credentials::{Known, Obtained};
 use super::environment::Environment;
 use super::error::AuthError;
+use super::federation::{self, Federation};
 use super::http::Transport;
+use super::metadata::Session;
+use super::oidc::Oidc;
 use super::place::Place;
+use super::pod::Pod;
+use super::profile;
 use super::secret::reveal;
 use super::sign::Keys;
 use super::token::{self, User};
-use crate::config::{CredentialSource, SecretFrom};
+use crate::config::{CredentialSource, Endpoint, SecretFrom};
 use crate::model::Timestamp;
 
 /// How to come to credentials, as files and variables say at this moment.
@@ -28,42 +36,71 @@ pub(super) enum Way {
     Standing(Keys),
     /// A token for a name and a password.
     Password(User),
+    /// Temporary keys for another provider's token, by the identity service.
+    Federation(Federation),
+    /// Temporary keys for an OIDC token, by the security token service.
+    Oidc(Oidc),
+    /// Temporary keys of the server's agency.
+    Metadata,
+    /// Temporary keys of the pod.
+    Pod(Pod),
+    /// Whichever of the last two answers.
+    Machine(Machine),
+}
+
+/// What is at hand to follow a plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means<'a> {
+    pub(super) transport: &'a Transport,
+    pub(super) place: &'a Place,
+    pub(super) environment: &'a Environment,
+    pub(super) now: Timestamp,
 }
 
 impl Plan {
     /// Reads what the source's files and variables say.
-    pub(super) fn make(source: &CredentialSource, environment: &Environment) -> Result<Self, AuthError> {
-        match source {
+    pub(super) fn make(
+        source: &CredentialSource,
+        place: &Place,
+        environment: &Environment,
+    ) -> Result<Self, AuthError> {
+        let unknowing = |way| Self { way, known: Known::default() };
+        Ok(match source {
             CredentialSource::Keys { access_key, secret_key, security_token } => {
                 let keys = keys(access_key, secret_key, security_token.as_ref(), environment)?;
-                Ok(Self { way: Way::Standing(keys), known: Known::default() })
+                unknowing(Way::Standing(keys))
             }
             CredentialSource::Password { user, domain, password } => {
                 let password = environment.secret(password)?;
-                let user = User { name: user.clone(), domain: domain.clone(), password };
-                Ok(Self { way: Way::Password(user), known: Known::default() })
+                unknowing(Way::Password(User { name: user.clone(), domain: domain.clone(), password }))
             }
-            CredentialSource::Profile(_)
-            | CredentialSource::EcsAgency
-            | CredentialSource::Oidc
-            | CredentialSource::PodIdentity
-            | CredentialSource::Chain => {
-                Err(AuthError::Unavailable { looked_at: vec!["not yet built".to_owned()] })
+            CredentialSource::Profile(path) => profile(path.as_deref(), place, environment)?,
+            CredentialSource::EcsAgency => unknowing(Way::Metadata),
+            CredentialSource::Oidc => {
+                Self { way: Way::Oidc(Oidc::of(environment)?), known: chain::known(environment) }
             }
-        }
+            CredentialSource::PodIdentity => unknowing(Way::Pod(Pod::of(environment)?)),
+            CredentialSource::Chain => chain::plan(place.scope, environment)?,
+        })
     }
 
     /// Asks for credentials where they are not at hand.
     pub(super) async fn follow(
         &self,
-        transport: &Transport,
-        place: &Place,
-        now: Timestamp,
+        means: Means<'_>,
+        session: &mut Session,
     ) -> Result<(Obtained, Known), AuthError> {
-        match &self.way {
-            Way::Standing(keys) => Ok((Obtained::standing(keys.clone()), Known::default())),
-            Way::Password(user) => token::fetch(transport, place, user, now).await,
-        }
+        let Means { transport, place, environment, now } = means;
+        let obtained = match &self.way {
+            Way::Standing(keys) => Obtained::standing(keys.clone()),
+            Way::Password(user) => return token::fetch(transport, place, user, now).await,
+            Way::Federation(federation) => federation::fetch(transport, place, federation, now).await?,
+            Way::Oidc(oidc) => oidc.fetch(transport, &place.sts_endpoint(environment)?, now).await?,
+            Way::Metadata => session.fetch(transport, environment.metadata(), now).await?,
+            Way::Pod(pod) => pod.fetch(transport, now).await?,
+            Way::Machine(machine) => machine.fetch(transport, session, environment, now).await?,
+        };
+        Ok((obtained, Known::default()))
     }
 
     /// Tells plans apart, so that changed keys are noticed without keeping the old ones.
@@ -76,14 +113,34 @@ impl Plan {
             Way::Password(User { name, domain, password }) => {
                 vec!["password", name, domain, reveal(password)]
             }
+            Way::Federation(Federation { idp_id, token_file }) => {
+                vec!["federation", idp_id, token_file.to_str().unwrap_or_default()]
+            }
+            Way::Oidc(oidc) => [vec!["oidc"], oidc.parts()].concat(),
+            Way::Metadata => vec!["metadata"],
+            Way::Pod(pod) => [["pod"].as_slice(), &pod.parts()].concat(),
+            Way::Machine(machine) => [vec!["machine"], machine.parts()].concat(),
         };
+        let Known { project_id, domain_id, iam_endpoint } = &self.known;
+        let iam = iam_endpoint.as_ref().map(Endpoint::origin).unwrap_or_default();
+        let ids = [project_id, domain_id].map(|id| id.as_deref().unwrap_or_default());
         let mut hash = Sha256::new();
-        for part in parts {
+        for part in parts.into_iter().chain(ids).chain([iam.as_str()]) {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
         hash.finalize().into()
     }
+}
+
+fn profile(path: Option<&Path>, place: &Place, environment: &Environment) -> Result<Plan, AuthError> {
+    let nowhere = || AuthError::Unavailable {
+        looked_at: vec![
+            "there is no home directory with a profile, and HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set"
+                .to_owned(),
+        ],
+    };
+    profile::plan(&profile::place(path, environment).ok_or_else(nowhere)?, place.scope)
 }
 
 fn keys(

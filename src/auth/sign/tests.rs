@@ -2,7 +2,11 @@ use serde_json::Value;
 
 use super::*;
 
-const VECTORS: [&str; 1] = [include_str!("../../../tests/fixtures/signing-vectors.json")];
+/// Made with the vendor's official signer.
+const VECTORS: [&str; 2] = [
+    include_str!("../../../tests/fixtures/signing-vectors.json"),
+    include_str!("../../../tests/fixtures/signing-vectors-more.json"),
+];
 
 /// A vector's input, with lists and other values of the query as text.
 struct Input {
