@@ -12,29 +12,32 @@ use crate::model::{Clock, Collector, Part, Timestamp};
 
 /// What a collector read, with what is known of its completeness.
 #[derive(Debug)]
-pub struct Read<T> {
+pub(super) struct Read<T> {
     /// What was read.
-    pub data: T,
+    pub(super) data: T,
     /// What the service counts.
-    pub expected: Option<u64>,
+    pub(super) expected: Option<u64>,
     /// What came more than once.
-    pub duplicates: u64,
+    pub(super) duplicates: u64,
     /// What was odd.
-    pub notes: Notes,
+    pub(super) notes: Notes,
 }
 
 /// An attempt that ended.
 #[derive(Debug)]
-pub struct Attempt<T> {
+pub(super) struct Attempt<T> {
     /// When it was begun.
-    pub begun: Timestamp,
+    pub(super) begun: Timestamp,
     /// How long it took.
-    pub took: Duration,
-    /// What came of it, and when it had been read.
-    pub result: Result<(Arc<Part<T>>, Option<u64>, u64), ApiError>,
+    pub(super) took: Duration,
+    /// What came of it: the part, with what the service counts and how many duplicates were dropped.
+    pub(super) result: Result<Came<T>, ApiError>,
     /// What was odd.
-    pub notes: Notes,
+    pub(super) notes: Notes,
 }
+
+/// A part that came, what the service counts, and how many duplicates were dropped.
+type Came<T> = (Arc<Part<T>>, Option<u64>, u64);
 
 /// Makes an attempt and takes its time.
 pub(super) async fn attempt<T>(

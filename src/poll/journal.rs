@@ -5,112 +5,135 @@ use tracing::{debug, info, warn};
 use crate::diff::{Event, Named, NamedTask};
 use crate::model::ErrorCode;
 
+/// How loudly an event is told.
+#[derive(Clone, Copy)]
+enum Loudness {
+    /// A person may have to act.
+    Warn,
+    /// A person may want to know.
+    Info,
+    /// It happens in every poll.
+    Debug,
+}
+
+/// What there is to tell of an event; a field that it does not have is not in its line.
+struct Line<'a> {
+    loudness: Loudness,
+    event: &'static str,
+    message: &'static str,
+    source: Option<&'a Named>,
+    task: Option<&'a NamedTask>,
+    from: Option<&'static str>,
+    to: Option<&'static str>,
+    check: Option<&'a str>,
+    result: Option<&'static str>,
+    error_code: Option<&'a ErrorCode>,
+    bytes: Option<u64>,
+}
+
 /// Tells the events of an account.
 pub(super) fn tell(account: &str, events: &[Event]) {
     for event in events {
-        match event {
-            Event::SourceRegistered { .. }
-            | Event::SourceRemoved { .. }
-            | Event::SourceState { .. }
-            | Event::AgentDisconnected { .. }
-            | Event::AgentReconnected { .. }
-            | Event::CheckProblem { .. }
-            | Event::Replicated { .. } => tell_source(account, event),
-            Event::TaskCreated { .. }
-            | Event::TaskRemoved { .. }
-            | Event::TaskState { .. }
-            | Event::TaskFailed { .. }
-            | Event::Overspeed { .. }
-            | Event::OverspeedStopSuspected { .. } => tell_task(account, event),
-        }
+        write(account, &line(event));
     }
 }
 
-fn tell_source(account: &str, event: &Event) {
-    let labels = |source: &Named| (source.id.to_string(), source.name.clone());
+fn write(account: &str, line: &Line<'_>) {
+    let Line { loudness, event, message, from, to, check, result, bytes, .. } = *line;
+    let source = line.source.or(line.task.and_then(|task| task.source.as_ref()));
+    let (source_id, source_name) = (source.map(|source| source.id.as_str()), source.map(|source| &*source.name));
+    let task_id = line.task.map(|task| task.id.as_str());
+    let error_code = line.error_code.map(ErrorCode::as_str);
+    let category = line.error_code.map(|code| code.category().label());
+    macro_rules! say {
+        ($macro:ident) => {
+            $macro!(event, account, source_id, source_name, task_id, from, to, check, result, error_code, category, bytes, "{message}")
+        };
+    }
+    match loudness {
+        Loudness::Warn => say!(warn),
+        Loudness::Info => say!(info),
+        Loudness::Debug => say!(debug),
+    }
+}
+
+const fn of_source<'a>(loudness: Loudness, event: &'static str, message: &'static str, source: &'a Named) -> Line<'a> {
+    Line {
+        loudness,
+        event,
+        message,
+        source: Some(source),
+        task: None,
+        from: None,
+        to: None,
+        check: None,
+        result: None,
+        error_code: None,
+        bytes: None,
+    }
+}
+
+const fn of_task<'a>(loudness: Loudness, event: &'static str, message: &'static str, task: &'a NamedTask) -> Line<'a> {
+    Line {
+        loudness,
+        event,
+        message,
+        source: None,
+        task: Some(task),
+        from: None,
+        to: None,
+        check: None,
+        result: None,
+        error_code: None,
+        bytes: None,
+    }
+}
+
+fn line(event: &Event) -> Line<'_> {
+    use Loudness::{Debug, Info, Warn};
     match event {
         Event::SourceRegistered { source, state } => {
-            let ((source_id, source_name), state) = (labels(source), state.map(|state| state.label()));
-            info!(event = "source_registered", account, source_id, %source_name, state, "Source server registered");
+            let line = of_source(Info, "source_registered", "Source server registered", source);
+            Line { to: state.map(|state| state.label()), ..line }
         }
         Event::SourceRemoved { source, state } => {
-            let ((source_id, source_name), state) = (labels(source), state.map(|state| state.label()));
-            info!(event = "source_removed", account, source_id, %source_name, state, "Source server removed");
+            let line = of_source(Info, "source_removed", "Source server removed", source);
+            Line { from: state.map(|state| state.label()), ..line }
         }
         Event::SourceState { source, from, to } => {
-            let ((source_id, source_name), from, to) = (labels(source), from.label(), to.label());
-            info!(event = "source_state", account, source_id, %source_name, from, to, "Source server changed its state");
+            let line = of_source(Info, "source_state", "Source server changed its state", source);
+            Line { from: Some(from.label()), to: Some(to.label()), ..line }
         }
         Event::AgentDisconnected { source } => {
-            let (source_id, source_name) = labels(source);
-            warn!(event = "agent_disconnected", account, source_id, %source_name, "Agent lost its connection");
+            of_source(Warn, "agent_disconnected", "Agent lost its connection", source)
         }
         Event::AgentReconnected { source } => {
-            let (source_id, source_name) = labels(source);
-            info!(event = "agent_reconnected", account, source_id, %source_name, "Agent is connected again");
+            of_source(Info, "agent_reconnected", "Agent is connected again", source)
         }
         Event::CheckProblem { source, check, result, error_code } => {
-            let ((source_id, source_name), result) = (labels(source), result.label());
-            let error_code = error_code.as_ref().map(ErrorCode::as_str);
-            warn!(event = "check_problem", account, source_id, %source_name, %check, result, error_code, "Environment check is not OK");
+            let line = of_source(Warn, "check_problem", "Environment check is not OK", source);
+            Line { check: Some(check), result: Some(result.label()), error_code: error_code.as_ref(), ..line }
         }
         Event::Replicated { source, bytes } => {
-            let (source_id, source_name) = labels(source);
-            debug!(event = "replicated", account, source_id, %source_name, bytes, "Source server replicated");
+            let line = of_source(Debug, "replicated", "Source server replicated", source);
+            Line { bytes: Some(*bytes), ..line }
         }
-        _ => {}
-    }
-}
-
-fn tell_task(account: &str, event: &Event) {
-    let labels = |task: &NamedTask| {
-        let source = task.source.as_ref();
-        let source_id = source.map(|source| source.id.to_string());
-        (task.id.to_string(), source_id, source.map(|source| source.name.to_string()))
-    };
-    match event {
         Event::TaskCreated { task, state } => {
-            let ((task_id, source_id, source_name), state) = (labels(task), state.map(|state| state.label()));
-            info!(event = "task_created", account, task_id, source_id, source_name, state, "Task created");
+            Line { to: state.map(|state| state.label()), ..of_task(Info, "task_created", "Task created", task) }
         }
         Event::TaskRemoved { task, state } => {
-            let ((task_id, source_id, source_name), state) = (labels(task), state.map(|state| state.label()));
-            info!(event = "task_removed", account, task_id, source_id, source_name, state, "Task removed");
+            Line { from: state.map(|state| state.label()), ..of_task(Info, "task_removed", "Task removed", task) }
         }
         Event::TaskState { task, from, to } => {
-            let ((task_id, source_id, source_name), from, to) = (labels(task), from.label(), to.label());
-            info!(
-                event = "task_state",
-                account, task_id, source_id, source_name, from, to, "Task changed its state"
-            );
+            let line = of_task(Info, "task_state", "Task changed its state", task);
+            Line { from: Some(from.label()), to: Some(to.label()), ..line }
         }
         Event::TaskFailed { task, error_code } => {
-            let (task_id, source_id, source_name) = labels(task);
-            let category = error_code.as_ref().map(|code| code.category().label());
-            let error_code = error_code.as_ref().map(ErrorCode::as_str);
-            warn!(
-                event = "task_failed",
-                account, task_id, source_id, source_name, error_code, category, "Task failed"
-            );
+            Line { error_code: error_code.as_ref(), ..of_task(Warn, "task_failed", "Task failed", task) }
         }
-        Event::Overspeed { task } => {
-            let (task_id, source_id, source_name) = labels(task);
-            warn!(
-                event = "overspeed",
-                account, task_id, source_id, source_name, "Task is faster than its limit"
-            );
-        }
+        Event::Overspeed { task } => of_task(Warn, "overspeed", "Task is faster than its limit", task),
         Event::OverspeedStopSuspected { task } => {
-            let (task_id, source_id, source_name) = labels(task);
-            warn!(
-                event = "overspeed_stop",
-                account,
-                task_id,
-                source_id,
-                source_name,
-                "Task was stopped after it ran beyond its limit and threshold"
-            );
+            of_task(Warn, "overspeed_stop", "Task was stopped after it ran beyond its limit and threshold", task)
         }
-        _ => {}
     }
 }
