@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Endpoint, Region, SecretFrom};
+use super::{CredentialSource, Endpoint, FamilyFilter, NameFilter, Region, SecretFrom};
 use crate::model::{AccountName, Collector, RateUnit};
 
 /// What an account's credentials are scoped to.
@@ -15,39 +15,6 @@ pub enum Scope {
     Project,
     /// The whole account: `X-Domain-Id` is sent (the documents' samples).
     Domain,
-}
-
-/// Where an account's credentials come from.
-#[derive(Clone, Debug)]
-pub enum CredentialSource {
-    /// An access key, permanent or temporary.
-    Keys {
-        /// The access key id.
-        access_key: SecretFrom,
-        /// The secret key.
-        secret_key: SecretFrom,
-        /// The token that belongs to a temporary key.
-        security_token: Option<SecretFrom>,
-    },
-    /// An IAM user's name and password, exchanged for a token.
-    Password {
-        /// The IAM user's name.
-        user: String,
-        /// The name of the account (domain) that the user belongs to.
-        domain: String,
-        /// The password.
-        password: SecretFrom,
-    },
-    /// The vendor's profile file; `None` is its default place.
-    Profile(Option<PathBuf>),
-    /// The agency of the cloud server that the exporter runs on, by the metadata service.
-    EcsAgency,
-    /// An OIDC token exchanged at STS, as the vendor's `HUAWEICLOUD_OIDC_*` variables describe.
-    Oidc,
-    /// The identity of a CCE pod, as the vendor's `HC_CONTAINER_*` variables describe.
-    PodIdentity,
-    /// The vendor's chain: environment, profile, then what the machine offers.
-    Chain,
 }
 
 /// Bounds on the requests to an account's service.
@@ -109,6 +76,12 @@ impl Collectors {
         }
     }
 
+    /// Whether none is on.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those that are on.
     pub fn iter(&self) -> impl Iterator<Item = Collector> {
         self.0.iter().copied()
@@ -132,7 +105,9 @@ pub enum Detail {
 }
 
 /// One account of the service.
-#[derive(Clone, Debug)]
+///
+/// Two that are equal are polled alike, so that a reload can leave the one alone that did not change.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// The `account` label; each name once.
     pub name: AccountName,
@@ -166,8 +141,45 @@ pub struct Account {
     pub clock_offset: i32,
     /// How much becomes series.
     pub detail: Detail,
+    /// The source servers that are shown, by name; their tasks and errors go with them.
+    pub names: NameFilter,
+    /// The families that are shown, and the most series of each.
+    pub families: FamilyFilter,
+    /// How long after its end a finished task is still shown; `None` is for ever.
+    pub finished_retention: Option<Duration>,
     /// A proxy of this account's own, such as `http://proxy:3128`; else the environment's.
     pub proxy: Option<SecretFrom>,
     /// Root certificates beyond the system's, PEM.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Account {
+    /// An account of which nothing is said but this: the region's own endpoints, every collector,
+    /// every name, the default limits.
+    #[must_use]
+    pub fn new(name: AccountName, region: Region, credentials: CredentialSource) -> Self {
+        Self {
+            name,
+            endpoint: region.sms_endpoint(),
+            iam_endpoint: region.iam_endpoint(),
+            region,
+            project_id: None,
+            scope: Scope::default(),
+            domain_id: None,
+            enterprise_project_id: None,
+            migproject: None,
+            credentials,
+            collectors: Collectors::default(),
+            limits: ApiLimits::default(),
+            speed_unit: RateUnit::default(),
+            disk_io_unit: RateUnit::default(),
+            clock_offset: 0,
+            detail: Detail::default(),
+            names: NameFilter::default(),
+            families: FamilyFilter::default(),
+            finished_retention: None,
+            proxy: None,
+            ca_file: None,
+        }
+    }
 }

@@ -73,7 +73,7 @@ pub struct Endpoint {
 }
 
 /// Why a text is not a region or an endpoint.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EndpointError {
     /// Not a region's id.
     #[error("{0:?} is not a region: expected an id such as cn-north-4 (lower-case letters, digits, dashes)")]
@@ -110,7 +110,8 @@ impl Endpoint {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let authority: http::uri::Authority = rest.parse().map_err(|_| EndpointError::NotAnAuthority)?;
         let plain = !rest.contains(['@', '/', '?', '#', ' ']) && !authority.host().is_empty();
-        if !plain || authority.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
+        let port = rest.strip_prefix(authority.host()).and_then(|port| port.strip_prefix(':'));
+        if !plain || port.is_some_and(|port| port.parse::<u16>().is_err()) {
             return Err(EndpointError::NotAnAuthority);
         }
         if scheme == Scheme::Http && !is_loopback(authority.host()) {

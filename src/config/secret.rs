@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The longest secret that is read from a file; the vendor's security tokens stay below it.
 const MAX_BYTES: u64 = 64 << 10;
@@ -30,6 +30,21 @@ pub enum SecretError {
     /// The file is empty, too long or not text.
     #[error("{0} holds no secret: expected one line of text, at most 64 KiB")]
     NotASecret(PathBuf),
+}
+
+impl PartialEq for SecretFrom {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a reload must see that a secret changed; nothing is shown"
+    )]
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Env(a), Self::Env(b)) => a == b,
+            (Self::File(a), Self::File(b)) => a == b,
+            (Self::Value(a), Self::Value(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Env(_) | Self::File(_) | Self::Value(_), _) => false,
+        }
+    }
 }
 
 impl SecretFrom {
