@@ -24,8 +24,8 @@ use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::auth::{Authenticator, Ticket};
 use crate::auth::http::{Answer, Transport};
+use crate::auth::{Authenticator, Ticket};
 use crate::config::Account;
 use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
 use governor::Governor;

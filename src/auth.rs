@@ -23,6 +23,7 @@ mod profile;
 mod request;
 mod said;
 mod secret;
+mod setup;
 pub mod sign;
 mod source;
 mod standing;
@@ -32,6 +33,7 @@ mod token;
 pub use environment::Environment;
 pub use error::AuthError;
 pub use said::{Said, without_token};
+pub use setup::transport;
 pub use standing::Ticket;
 
 use std::fmt;

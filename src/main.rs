@@ -1,3 +1,7 @@
 //! The binary `sms-exporter`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    huaweicloud_sms_exporter::run::main(std::env::args_os())
+}

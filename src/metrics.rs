@@ -30,7 +30,7 @@ pub fn render(account: &AccountName, fleet: &Fleet, tally: &Tally, choice: &Choi
     fleet::render(&mut sheet, &base, fleet, tally);
     if !choice.aggregate {
         source::render(&mut sheet, &base, fleet, tally);
-        task::render(&mut sheet, &base, &Names::of(fleet), fleet, tally);
+        task::render(&mut sheet, &base, &Names::of(fleet), (fleet, tally), choice.finished_retention);
     }
     events::render(&mut sheet, &base, tally);
     sheet

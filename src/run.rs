@@ -1,1 +1,112 @@
-//! Where the parts meet.
+//! Where the parts meet: from the command line to an exit status.
+
+mod account;
+mod demo;
+mod exporter;
+mod once;
+mod serve;
+mod signals;
+
+pub use exporter::{Exporter, Surroundings};
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Environment;
+use crate::cli::{self, Cli, Command, Stop};
+use crate::model::{Clock, Timestamp};
+use crate::server::webconfig::WebConfig;
+
+/// Between the signal and the exit; Kubernetes kills after 30 seconds.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Usage or configuration that is wrong.
+const MISUSE: u8 = 2;
+
+/// Runs the program with its arguments, of which the first is its name.
+pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let cli = match Cli::read(arguments) {
+        Ok(cli) => cli,
+        Err(stop) => return say(stop),
+    };
+    if cli.config.check {
+        return check(&cli);
+    }
+    cli::log::init(cli.log.level, cli.log.format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(dispatch(&cli)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let status = if error.is::<Misuse>() { MISUSE } else { 1 };
+            tracing::error!("{error:#}");
+            ExitCode::from(status)
+        }
+    }
+}
+
+/// What was configured cannot be run; the exit status says so.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
+impl Misuse {
+    fn new(error: impl std::fmt::Display) -> anyhow::Error {
+        Self(error.to_string()).into()
+    }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "what was asked for goes to stdout, a refusal to stderr")]
+fn say(stop: Stop) -> ExitCode {
+    let status = ExitCode::from(stop.status());
+    match stop {
+        Stop::Shown(text) => print!("{text}"),
+        Stop::Refused(line) => eprintln!("{line}"),
+    }
+    status
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer goes to stdout, what is wrong to stderr")]
+fn check(cli: &Cli) -> ExitCode {
+    let web = |path: &std::path::Path| WebConfig::load(path).map(drop).map_err(|error| error.to_string());
+    match cli::check(cli, &|name| std::env::var(name).ok(), web) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(MISUSE)
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    signals::end_on(stop.clone())?;
+    match &cli.command {
+        None => {
+            let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::new)?;
+            let exporter = Exporter::new(surroundings(), stop.clone());
+            exporter.apply(&config).map_err(Misuse::new)?;
+            serve::until_stopped(cli, exporter, stop).await
+        }
+        Some(Command::Demo(options)) => demo::run(cli, options, stop).await,
+        Some(Command::Once) => once::run(cli, stop).await,
+        Some(Command::Doctor) => anyhow::bail!("not yet"),
+        Some(Command::Simulator(options)) => demo::simulator(options, stop).await,
+    }
+}
+
+/// The process's own surroundings.
+#[expect(clippy::disallowed_methods, reason = "the edge at which the wall clock is read")]
+fn surroundings() -> Surroundings {
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    };
+    Surroundings { clock: Clock::new(now), environment: Environment::process() }
+}

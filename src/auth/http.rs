@@ -114,6 +114,9 @@ pub enum SetupError {
     /// The proxy is not a URL.
     #[error("the proxy is not a URL such as http://proxy.example.com:3128")]
     Proxy,
+    /// The place where the proxy's URL should stand holds none.
+    #[error("cannot read the proxy's URL")]
+    NoProxy(#[source] crate::config::SecretError),
     /// The TLS library refused.
     #[error("cannot set up TLS")]
     Client(#[source] reqwest::Error),
@@ -153,6 +156,9 @@ impl Transport {
     ///
     /// # Errors
     ///
+    /// The place where the proxy's URL should stand holds none.
+    #[error("cannot read the proxy's URL")]
+    NoProxy(#[source] crate::config::SecretError),
     /// The TLS library refused.
     pub fn local(&self) -> Result<Self, SetupError> {
         let bounds = Bounds {

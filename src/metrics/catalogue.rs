@@ -4,6 +4,7 @@
 //! reason that the changelog gives.
 
 use crate::exposition::{Desc, Kind};
+use crate::model::Collector;
 
 /// Labels of a source's series.
 const S: &[&str] = &["account", "source_id", "source_name"];
@@ -59,6 +60,27 @@ pub struct Entry {
     pub further: &'static [&'static str],
     /// The API field or the place that the value comes from.
     pub from: &'static str,
+}
+
+impl Entry {
+    /// The collector whose data the family shows; `None` for what no single collector makes.
+    #[must_use]
+    pub fn collector(&self) -> Option<Collector> {
+        let name = self.desc.name.strip_prefix("huaweicloud_sms_")?;
+        let exceptions = [
+            ("overview_sources", Collector::Overview),
+            ("migration_errors", Collector::Errors),
+            ("source_error_info", Collector::Errors),
+            ("task_overspeed_threshold_ratio", Collector::SpeedLimits),
+            ("task_speed_limit_bytes_per_second", Collector::SpeedLimits),
+            ("task_consistency_files", Collector::Consistency),
+            ("task_consistency_checked_timestamp_seconds", Collector::Consistency),
+        ];
+        let exception = exceptions.into_iter().find(|(exception, _)| *exception == name);
+        let of_tasks = name.starts_with("task") || name.starts_with("overspeed");
+        let usual = if of_tasks { Collector::Tasks } else { Collector::Sources };
+        Some(exception.map_or(usual, |(_, collector)| collector))
+    }
 }
 
 macro_rules! catalogue {

@@ -1,5 +1,7 @@
 //! The series of single migration tasks.
 
+use std::time::Duration;
+
 use super::fleet::code_labels;
 use super::{Family, Names, Sheet, Tally};
 use crate::exposition::Labels;
@@ -8,9 +10,15 @@ use crate::model::{Consistency, CurrentTask, Fleet, OsType, Task, TaskState, Tas
 /// Longer than this a copy does not take: ten years, in seconds.
 const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
 
-pub(super) fn render(sheet: &mut Sheet, base: &Labels, names: &Names<'_>, fleet: &Fleet, tally: &Tally) {
+pub(super) fn render(
+    sheet: &mut Sheet,
+    base: &Labels,
+    names: &Names<'_>,
+    (fleet, tally): (&Fleet, &Tally),
+    retention: Option<Duration>,
+) {
     let Some(part) = &fleet.tasks else { return };
-    for task in &part.data {
+    for task in part.data.iter().filter(|task| !is_past(task, part.read_at, retention)) {
         let (source_id, source_name) = names.labels(task);
         let labels = base.with(&[
             ("task_id", task.id.as_str()),
@@ -30,6 +38,13 @@ pub(super) fn render(sheet: &mut Sheet, base: &Labels, names: &Names<'_>, fleet:
             consistency(sheet, &labels, result);
         }
     }
+}
+
+/// Whether a task has been over for longer than tasks are shown; the end of its last step is its end.
+fn is_past(task: &Task, now: Timestamp, retention: Option<Duration>) -> bool {
+    let over = task.state.is_some_and(TaskState::is_over);
+    let end = task.subtasks.iter().filter_map(|subtask| subtask.finished).max().or(task.created);
+    over && retention.zip(end).is_some_and(|(retention, end)| now.since(end) > retention)
 }
 
 fn info(sheet: &mut Sheet, labels: &Labels, task: &Task, current: Option<&CurrentTask>) {

@@ -41,13 +41,28 @@ pub(super) fn tell(account: &str, events: &[Event]) {
 fn write(account: &str, line: &Line<'_>) {
     let Line { loudness, event, message, from, to, check, result, bytes, .. } = *line;
     let source = line.source.or(line.task.and_then(|task| task.source.as_ref()));
-    let (source_id, source_name) = (source.map(|source| source.id.as_str()), source.map(|source| &*source.name));
+    let (source_id, source_name) =
+        (source.map(|source| source.id.as_str()), source.map(|source| &*source.name));
     let task_id = line.task.map(|task| task.id.as_str());
     let error_code = line.error_code.map(ErrorCode::as_str);
     let category = line.error_code.map(|code| code.category().label());
     macro_rules! say {
         ($macro:ident) => {
-            $macro!(event, account, source_id, source_name, task_id, from, to, check, result, error_code, category, bytes, "{message}")
+            $macro!(
+                event,
+                account,
+                source_id,
+                source_name,
+                task_id,
+                from,
+                to,
+                check,
+                result,
+                error_code,
+                category,
+                bytes,
+                "{message}"
+            )
         };
     }
     match loudness {
@@ -57,7 +72,12 @@ fn write(account: &str, line: &Line<'_>) {
     }
 }
 
-const fn of_source<'a>(loudness: Loudness, event: &'static str, message: &'static str, source: &'a Named) -> Line<'a> {
+const fn of_source<'a>(
+    loudness: Loudness,
+    event: &'static str,
+    message: &'static str,
+    source: &'a Named,
+) -> Line<'a> {
     Line {
         loudness,
         event,
@@ -73,7 +93,12 @@ const fn of_source<'a>(loudness: Loudness, event: &'static str, message: &'stati
     }
 }
 
-const fn of_task<'a>(loudness: Loudness, event: &'static str, message: &'static str, task: &'a NamedTask) -> Line<'a> {
+const fn of_task<'a>(
+    loudness: Loudness,
+    event: &'static str,
+    message: &'static str,
+    task: &'a NamedTask,
+) -> Line<'a> {
     Line {
         loudness,
         event,
@@ -118,12 +143,14 @@ fn line(event: &Event) -> Line<'_> {
             let line = of_source(Debug, "replicated", "Source server replicated", source);
             Line { bytes: Some(*bytes), ..line }
         }
-        Event::TaskCreated { task, state } => {
-            Line { to: state.map(|state| state.label()), ..of_task(Info, "task_created", "Task created", task) }
-        }
-        Event::TaskRemoved { task, state } => {
-            Line { from: state.map(|state| state.label()), ..of_task(Info, "task_removed", "Task removed", task) }
-        }
+        Event::TaskCreated { task, state } => Line {
+            to: state.map(|state| state.label()),
+            ..of_task(Info, "task_created", "Task created", task)
+        },
+        Event::TaskRemoved { task, state } => Line {
+            from: state.map(|state| state.label()),
+            ..of_task(Info, "task_removed", "Task removed", task)
+        },
         Event::TaskState { task, from, to } => {
             let line = of_task(Info, "task_state", "Task changed its state", task);
             Line { from: Some(from.label()), to: Some(to.label()), ..line }
@@ -132,8 +159,11 @@ fn line(event: &Event) -> Line<'_> {
             Line { error_code: error_code.as_ref(), ..of_task(Warn, "task_failed", "Task failed", task) }
         }
         Event::Overspeed { task } => of_task(Warn, "overspeed", "Task is faster than its limit", task),
-        Event::OverspeedStopSuspected { task } => {
-            of_task(Warn, "overspeed_stop", "Task was stopped after it ran beyond its limit and threshold", task)
-        }
+        Event::OverspeedStopSuspected { task } => of_task(
+            Warn,
+            "overspeed_stop",
+            "Task was stopped after it ran beyond its limit and threshold",
+            task,
+        ),
     }
 }

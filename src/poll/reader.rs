@@ -33,6 +33,16 @@ pub struct Reader {
     allowance: usize,
     rules: Rotation<Arc<[SpeedRule]>>,
     results: Rotation<Option<Consistency>>,
+    shows: Shows,
+}
+
+/// Which source servers are shown, by name.
+struct Shows(Box<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Shows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shows")
+    }
 }
 
 /// What one poll read; a collector that is off has no attempt.
@@ -65,7 +75,14 @@ impl Reader {
             allowance: allowance.max(1),
             rules: Rotation::new(RULES_REFRESH),
             results: Rotation::new(CONSISTENCY_REFRESH),
+            shows: Shows(Box::new(|_| true)),
         }
+    }
+
+    /// A reader that passes over source servers whose name `shows` refuses, with their tasks and errors.
+    #[must_use]
+    pub fn showing(self, shows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self { shows: Shows(Box::new(shows)), ..self }
     }
 
     /// Polls every collector that is on. `last` is the fleet as it was last known: where a list fails now,
@@ -73,8 +90,8 @@ impl Reader {
     pub async fn read(&mut self, last: &Fleet) -> Readings {
         let deadline = deadline(self.timeout);
         let (sources, tasks, overview, errors) = future::join4(
-            self.list(Collector::Sources, self.client.sources(deadline)),
-            self.list(Collector::Tasks, self.client.tasks(deadline)),
+            self.list(Collector::Sources, self.client.sources(deadline), |source: &Source| Some(&*source.name)),
+            self.list(Collector::Tasks, self.client.tasks(deadline), |task: &Task| task.source_name.as_deref()),
             self.overview(deadline),
             self.errors(deadline),
         )
@@ -93,15 +110,24 @@ impl Reader {
         &self,
         collector: Collector,
         list: impl Future<Output = Result<List<T>, ApiError>>,
+        name: impl Fn(&T) -> Option<&str>,
     ) -> Option<Attempt<Vec<Arc<T>>>> {
         if !self.collectors.contains(&collector) {
             return None;
         }
         let read = async {
-            let List { objects, expected, duplicates, notes, .. } = list.await?;
+            let List { mut objects, expected, duplicates, notes, .. } = list.await?;
+            let before = objects.len();
+            objects.retain(|object| self.shows(name(object)));
+            // What is not to be shown is not expected either.
+            let expected = expected.map(|expected| expected.saturating_sub(to_u64(before - objects.len())));
             Ok(Read { data: objects, expected, duplicates, notes })
         };
         Some(attempt(&self.clock, read).await)
+    }
+
+    fn shows(&self, name: Option<&str>) -> bool {
+        (self.shows.0)(name.unwrap_or_default())
     }
 
     async fn errors(&self, deadline: Instant) -> Option<Attempt<Vec<MigrationError>>> {

@@ -1,0 +1,61 @@
+//! An account at work, made from its configuration.
+
+use std::sync::Arc;
+
+use crate::api::Client;
+use crate::auth::http::SetupError;
+use crate::auth::{self, Authenticator};
+use crate::config::{self, Config, Detail};
+use crate::metrics::{AccountMeters, Choice, all};
+use crate::poll::{Account, Ledger, Meter, Reader};
+
+use super::Surroundings;
+
+/// Why an account cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("account {name}: {source}")]
+pub struct AccountError {
+    name: crate::model::AccountName,
+    source: SetupError,
+}
+
+/// Puts an account's parts together.
+///
+/// # Errors
+///
+/// A proxy or a file of certificates that cannot be used.
+pub(super) fn build(
+    account: &config::Account,
+    config: &Config,
+    surroundings: &Surroundings,
+    meters: &AccountMeters,
+) -> Result<Account, AccountError> {
+    let observer = Arc::new(Meter(meters.clone()));
+    let transport = auth::transport(account, observer)
+        .map_err(|source| AccountError { name: account.name.clone(), source })?;
+    let Surroundings { clock, environment } = surroundings.clone();
+    let authenticator = Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
+    let client = Client::new(account, authenticator, transport, clock.clone());
+    let names = account.names.clone();
+    let reader = Reader::new(client, clock, account.collectors.iter(), account.limits.poll_timeout, allowance(account, config))
+        .showing(move |name| names.passes(name));
+    let ledger =
+        Ledger::new(account.name.clone(), meters.clone(), choice(account), config.stale_after, account.clock_offset);
+    Ok(Account { reader, ledger, interval: config.poll_interval })
+}
+
+/// Half of what the budget allows in an interval may go to what is asked for task by task.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of requests; a huge one saturates")]
+fn allowance(account: &config::Account, config: &Config) -> usize {
+    (account.limits.requests_per_second * config.poll_interval.as_secs_f64() / 2.0) as usize
+}
+
+fn choice(account: &config::Account) -> Choice {
+    let names = all().iter().map(|entry| entry.desc.name);
+    Choice {
+        aggregate: account.detail == Detail::Aggregate,
+        finished_retention: account.finished_retention,
+        left_out: names.filter(|name| !account.families.names.passes(name)).collect(),
+        most_series: account.families.max_series.map(std::num::NonZeroUsize::get),
+    }
+}

@@ -1,0 +1,150 @@
+//! The accounts at work, and the page that they publish to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::account::{AccountError, build};
+use crate::auth::Environment;
+use crate::cli::BUILD;
+use crate::config::{self, Config};
+use crate::exposition::Published;
+use crate::metrics::{Build, Own};
+use crate::model::{AccountName, Clock};
+use crate::poll::{self, Publisher};
+
+/// What surrounds the exporter: the time, and where credentials are looked for.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The wall clock.
+    pub clock: Clock,
+    /// Variables and places of credentials.
+    pub environment: Environment,
+}
+
+/// Polls accounts and publishes their page. Clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct Exporter {
+    surroundings: Surroundings,
+    published: Published,
+    own: Own,
+    publisher: Publisher,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    running: Arc<Mutex<BTreeMap<AccountName, Running>>>,
+}
+
+/// An account that is polled.
+#[derive(Debug)]
+struct Running {
+    account: config::Account,
+    times: (std::time::Duration, std::time::Duration),
+    stop: CancellationToken,
+}
+
+impl Exporter {
+    /// An exporter without accounts; `stop` ends all that it will ever start.
+    #[must_use]
+    pub fn new(surroundings: Surroundings, stop: CancellationToken) -> Self {
+        let (published, own) = (Published::default(), Own::new(Build { version: BUILD.version, revision: BUILD.revision, rustc: BUILD.rustc }));
+        let publisher = Publisher::new(published.clone(), own.clone());
+        let (tasks, running) = (TaskTracker::new(), Arc::default());
+        Self { surroundings, published, own, publisher, tasks, stop, running }
+    }
+
+    /// Polls these accounts from now on: new ones are begun, changed ones begun anew, missing ones ended;
+    /// one that did not change keeps its snapshot and its counters.
+    ///
+    /// # Errors
+    ///
+    /// An account that cannot be set up; then nothing has changed.
+    pub fn apply(&self, config: &Config) -> Result<(), AccountError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = (config.poll_interval, config.stale_after);
+        let same = |account: &config::Account| {
+            let known = running.get(&account.name);
+            known.is_some_and(|known| known.account == *account && known.times == times)
+        };
+        let mut begun = Vec::new();
+        for account in config.accounts.iter().filter(|account| !same(account)) {
+            // Set up before anything ends, so that a bad account leaves all as it was.
+            let meters = self.own.account(&account.name);
+            begun.push((account.clone(), build(account, config, &self.surroundings, &meters)?));
+        }
+        let configured = |name: &AccountName| config.accounts.iter().any(|account| account.name == *name);
+        let gone: Vec<AccountName> = running.keys().filter(|name| !configured(name)).cloned().collect();
+        for name in gone {
+            running.remove(&name).inspect(|account| account.stop.cancel());
+            self.publisher.remove(&name);
+        }
+        for (account, at_work) in begun {
+            running.remove(&account.name).inspect(|account| account.stop.cancel());
+            let stop = self.stop.child_token();
+            let polling =
+                poll::run(at_work, self.publisher.clone(), self.surroundings.clock.clone(), stop.clone());
+            self.tasks.spawn(polling);
+            running.insert(account.name.clone(), Running { account, times, stop });
+        }
+        self.own.reloaded(Some(self.surroundings.clock.now()));
+        Ok(())
+    }
+
+    /// Polls every account once, and publishes each as it comes.
+    ///
+    /// # Errors
+    ///
+    /// An account that cannot be set up.
+    pub fn once(&self, config: &Config) -> Result<impl Future<Output = ()>, AccountError> {
+        let meters = |account: &config::Account| self.own.account(&account.name);
+        let accounts: Vec<poll::Account> = config
+            .accounts
+            .iter()
+            .map(|account| build(account, config, &self.surroundings, &meters(account)))
+            .collect::<Result<_, _>>()?;
+        let (publisher, clock) = (self.publisher.clone(), self.surroundings.clock.clone());
+        Ok(async move {
+            let polls = accounts.into_iter().map(|mut account| {
+                let (publisher, clock) = (&publisher, &clock);
+                async move { poll::once(&mut account, publisher, clock).await }
+            });
+            futures_util::future::join_all(polls).await;
+        })
+    }
+
+    /// A new configuration could not be used.
+    pub fn reload_failed(&self) {
+        self.own.reloaded(None);
+    }
+
+    /// The page that is published to.
+    #[must_use]
+    pub fn published(&self) -> &Published {
+        &self.published
+    }
+
+    /// The exporter's own metrics.
+    #[must_use]
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// Who puts the page together.
+    #[must_use]
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// What surrounds it.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// Waits for all polling to end, once `stop` is cancelled.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,117 @@
+//! The exporter behind its web side, until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::{Exporter, GRACE, Misuse, signals};
+use crate::cli::{BUILD, Cli};
+use crate::config::ConfigErrors;
+use crate::metrics::{Subject, all};
+use crate::model::Collector;
+use crate::server::{self, Hooks, Landing, LandingAccount, Limits, Settings};
+
+/// Serves an exporter's page where the command line says.
+pub(super) async fn until_stopped(cli: &Cli, exporter: Exporter, stop: CancellationToken) -> anyhow::Result<()> {
+    let listeners = listeners(cli)?;
+    let settings = settings(cli)?;
+    for listener in &listeners {
+        let address = listener.local_addr().context("a listener without an address")?;
+        tracing::info!(%address, path = settings.telemetry_path, "Listening");
+    }
+    let reloading = signals::reload_on(stop.clone(), cli.clone(), exporter.clone())?;
+    let served = server::serve(listeners, settings, hooks(cli, &exporter), stop.clone()).await;
+    stop.cancel();
+    let ended = tokio::time::timeout(GRACE, async {
+        exporter.ended().await;
+        reloading.await
+    });
+    ended.await.context("polling outlived the grace period")??;
+    tracing::info!("Stopped");
+    Ok(served?)
+}
+
+fn listeners(cli: &Cli) -> anyhow::Result<Vec<std::net::TcpListener>> {
+    if cli.web.systemd_socket {
+        return Ok(server::activated()?);
+    }
+    let bind = |address: &crate::cli::ListenAddress| server::bind(&address.to_string());
+    Ok(cli.web.listen_addresses.iter().map(bind).collect::<Result<_, _>>()?)
+}
+
+fn settings(cli: &Cli) -> anyhow::Result<Settings> {
+    let web = cli.web.config_file.as_deref().map(server::webconfig::WebConfig::load);
+    Ok(Settings {
+        telemetry_path: cli.web.telemetry_path.clone(),
+        enable_lifecycle: cli.web.enable_lifecycle,
+        limits: Limits { scrapes: cli.web.max_requests, ..Limits::default() },
+        web: web.transpose().map_err(Misuse::new)?.map(Arc::new),
+        ..Settings::default()
+    })
+}
+
+fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
+    let (own, counted, facts, reloaded) = (exporter.own().clone(), exporter.own().clone(), exporter.clone(), (cli.clone(), exporter.clone()));
+    Hooks {
+        published: exporter.published().clone(),
+        own: Arc::new(move || own.text()),
+        landing: Arc::new(move || landing(&facts)),
+        families: Arc::new(families_of),
+        answered: Arc::new(move |path, code| counted.served(path, code)),
+        reload: Arc::new(move || {
+            let (cli, exporter) = reloaded.clone();
+            Box::pin(async move { reload(&cli, &exporter).map_err(|error| error.to_string()) })
+        }),
+    }
+}
+
+/// Reads the configuration anew: all of it is used, or nothing.
+pub(super) fn reload(cli: &Cli, exporter: &Exporter) -> Result<(), ReloadError> {
+    let result = cli
+        .configuration(&|name| std::env::var(name).ok())
+        .map_err(ReloadError::Config)
+        .and_then(|config| exporter.apply(&config).map_err(ReloadError::Account));
+    match &result {
+        Ok(()) => tracing::info!("Configuration loaded"),
+        Err(error) => {
+            exporter.reload_failed();
+            tracing::error!(%error, "Configuration not loaded; going on with the old one");
+        }
+    }
+    result
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    /// The file or the environment is wrong.
+    #[error("{0}")]
+    Config(ConfigErrors),
+    /// An account cannot be set up.
+    #[error("{0}")]
+    Account(super::account::AccountError),
+}
+
+/// The families that a collector makes, for `collect[]` and `exclude[]`.
+fn families_of(collector: &str) -> Option<Vec<&'static str>> {
+    let collector = Collector::from_label(collector)?;
+    let families = all().iter().filter(|entry| entry.collector() == Some(collector) || entry.subject == Subject::Exporter);
+    Some(families.map(|entry| entry.desc.name).collect())
+}
+
+fn landing(exporter: &Exporter) -> Landing {
+    let account = |(name, facts): (crate::model::AccountName, crate::poll::AccountFacts)| LandingAccount {
+        name: name.to_string(),
+        note: match facts.failing.as_slice() {
+            [] => format!("{} tasks; all collectors work.", facts.tasks),
+            failing => format!("{} tasks; failing: {}.", facts.tasks, failing.join(", ")),
+        },
+        counts: facts.sources.into_iter().map(|(state, count)| (state.to_owned(), count)).collect(),
+    };
+    Landing {
+        version: BUILD.version.to_owned(),
+        accounts: exporter.publisher().facts().into_iter().map(account).collect(),
+        links: Vec::new(),
+    }
+}
