@@ -45,6 +45,9 @@ pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest poll interval: an account's quota is its owner's.
 pub const MIN_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The longest poll interval: beyond a day somebody meant something else.
+pub const MAX_POLL_INTERVAL: Duration = Duration::from_secs(86_400);
+
 /// Age at which a part's series go; alerts on stale data fire before it.
 pub const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(15 * 60);
 

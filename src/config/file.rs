@@ -68,15 +68,12 @@ use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::values;
 use super::{
-    Account, Config, ConfigErrors, CredentialSource, DEFAULT_POLL_INTERVAL, MIN_POLL_INTERVAL, Overrides,
-    default_stale_after,
+    Account, Config, ConfigErrors, CredentialSource, DEFAULT_POLL_INTERVAL, MAX_POLL_INTERVAL,
+    MIN_POLL_INTERVAL, Overrides, default_stale_after,
 };
 
 /// The longest file that is read, in bytes: a thousand accounts with every key take a third of it.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// The longest poll interval and the longest timeout: beyond a day somebody meant something else.
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// The longest age of stale data that can be asked for.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -124,7 +121,7 @@ impl Reader<'_> {
     /// The poll interval and the age of staleness, which must fit one another.
     fn times(&mut self, raw: &RawConfig, overrides: &Overrides) -> (Duration, Duration) {
         let written = self.value("poll_interval", raw.poll_interval.as_ref(), |text| {
-            values::duration(text, MIN_POLL_INTERVAL..=DAY)
+            values::duration(text, MIN_POLL_INTERVAL..=MAX_POLL_INTERVAL)
         });
         let interval = overrides.poll_interval.or(written).unwrap_or(DEFAULT_POLL_INTERVAL);
         let written = self.value("stale_after", raw.stale_after.as_ref(), |text| {

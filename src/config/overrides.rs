@@ -42,7 +42,7 @@ impl Overrides {
         if stale_after >= interval.saturating_mul(2) {
             return Ok(());
         }
-        let flag = if self.stale_after.is_some() { "--stale-after" } else { "--poll.interval" };
+        let flag = if self.stale_after.is_some() { "--poll.stale-after" } else { "--poll.interval" };
         let problem = Problem::Stale(stale_after, interval.saturating_mul(2));
         Err(ConfigError::new(Place::Flag, flag, problem))
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::DAY;
 use super::raw::{RawAccount, RawCollectors, RawLimits, RawMetrics};
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::values;
 use crate::config::{
-    Account, ApiLimits, Collectors, CredentialSource, Detail, Endpoint, Glob, Overrides, Region, Scope,
+    Account, ApiLimits, Collectors, CredentialSource, Detail, Endpoint, Glob, MAX_POLL_INTERVAL, Overrides,
+    Region, Scope,
 };
 use crate::model::{AccountName, Collector, RateUnit};
 
@@ -159,7 +159,7 @@ impl Reader<'_> {
         let burst = |text: &str| values::number(text, "whole number", 1..=10_000);
         let concurrency = |text: &str| values::number(text, "whole number", 1..=100);
         let body = |text: &str| values::bytes(text, 64 << 10..=1 << 30);
-        let poll = |text: &str| values::duration(text, Duration::from_secs(1)..=DAY);
+        let poll = |text: &str| values::duration(text, Duration::from_secs(1)..=MAX_POLL_INTERVAL);
         let rps = raw.requests_per_second.as_ref();
         self.set(&mut limits.requests_per_second, "limits.requests_per_second", rps, rate);
         self.set(&mut limits.burst, "limits.burst", raw.burst.as_ref(), burst);

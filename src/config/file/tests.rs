@@ -255,7 +255,7 @@ fn flags_count_more_than_the_file() {
     let short = Overrides { stale_after: Some(Duration::from_secs(1)), ..overrides };
     assert_eq!(
         errors_of(parse_with(yaml, &[], &short)),
-        "command line: --stale-after: 1s is too short; expected at least two poll intervals, 10s"
+        "command line: --poll.stale-after: 1s is too short; expected at least two poll intervals, 10s"
     );
 }
 
