@@ -41,7 +41,7 @@ use tracing::{error, info};
 /// Why a web configuration cannot be used.
 #[derive(Debug, Error)]
 pub enum WebConfigError {
-    /// A file that cannot be read, be it the configuration or one it names.
+    /// The file cannot be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
         /// The file.
@@ -156,10 +156,6 @@ impl Loaded {
 fn fingerprint(path: &Path) -> Option<Fingerprint> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.mtime(), metadata.mtime_nsec(), metadata.size(), metadata.ino()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, WebConfigError> {
-    fs::read(path).map_err(|source| WebConfigError::Read { path: path.to_owned(), source })
 }
 
 impl fmt::Debug for WebConfig {

@@ -1,13 +1,14 @@
 //! The file as it is written, and what it comes to once it has been checked.
 
 use super::names::{self, Known};
-use super::tls::{ClientAuth, Material, Tls};
-use super::{WebConfigError, duration, read};
+use super::tls::{ClientAuth, Material, Pem, Tls};
+use super::{WebConfigError, duration};
 use http::{HeaderName, HeaderValue};
 use rustls::SupportedProtocolVersion;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tracing::warn;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawFile {
-    tls_server_config: Option<RawTls>,
+    tls_server_config: Option<Spanned<RawTls>>,
     http_server_config: Option<RawHttp>,
     basic_auth_users: Option<BTreeMap<String, Option<Text>>>,
     rate_limit: Option<RawRate>,
@@ -91,7 +92,7 @@ pub(super) fn read_and_check(path: &Path, yaml: &str) -> Result<Valid, WebConfig
         serde_saphyr::from_str_with_options(yaml, options).map_err(|error| source.parse_error(&error))?;
     let http = raw.http_server_config.unwrap_or_default();
     Ok(Valid {
-        tls: source.tls(raw.tls_server_config.unwrap_or_default())?,
+        tls: raw.tls_server_config.map_or(Ok(None), |tls| source.tls(tls))?,
         http2: http.http2.unwrap_or(true),
         headers: source.headers(http.headers.unwrap_or_default())?,
         users: source.users(raw.basic_auth_users.unwrap_or_default())?,
@@ -100,7 +101,7 @@ pub(super) fn read_and_check(path: &Path, yaml: &str) -> Result<Valid, WebConfig
 }
 
 pub(super) fn read_file(path: &Path) -> Result<Valid, WebConfigError> {
-    let bytes = read(path)?;
+    let bytes = fs::read(path).map_err(|source| WebConfigError::Read { path: path.to_owned(), source })?;
     let yaml =
         std::str::from_utf8(&bytes).map_err(|_| Source(path).invalid(None, "the file is not UTF-8"))?;
     read_and_check(path, yaml)
@@ -108,9 +109,12 @@ pub(super) fn read_file(path: &Path) -> Result<Valid, WebConfigError> {
 
 impl Source<'_> {
     fn invalid(&self, at: Option<Location>, problem: impl Into<String>) -> WebConfigError {
+        WebConfigError::Invalid { place: self.place(at), problem: problem.into() }
+    }
+
+    fn place(&self, at: Option<Location>) -> String {
         let path = self.0.display();
-        let place = at.map_or_else(|| path.to_string(), |at| format!("{path}:{}", at.line()));
-        WebConfigError::Invalid { place, problem: problem.into() }
+        at.map_or_else(|| path.to_string(), |at| format!("{path}:{}", at.line()))
     }
 
     /// The parser's words without its advice to programmers and without the place, which stands in front.
@@ -181,7 +185,8 @@ impl Source<'_> {
         }
     }
 
-    fn tls(&self, raw: RawTls) -> Result<Option<Tls>, WebConfigError> {
+    fn tls(&self, section: Spanned<RawTls>) -> Result<Option<Tls>, WebConfigError> {
+        let (at, raw) = (section.referenced, section.value);
         let cert = self.material(raw.cert_file, raw.cert);
         let key = self.material(raw.key_file, raw.key);
         let client_ca = self.material(raw.client_ca_file, raw.client_ca);
@@ -189,55 +194,74 @@ impl Source<'_> {
         if cert.is_none() && key.is_none() && client_ca.is_none() && policy.is_none() {
             return Ok(None);
         }
-        let missing = |what: &str| self.invalid(None, format!("tls_server_config: {what}"));
-        let sans_at = raw.client_allowed_sans.as_ref().map(|sans| sans.referenced);
-        let sans = raw.client_allowed_sans.map(|sans| sans.value);
-        let (min, max) = (self.version(raw.min_version, true)?, self.version(raw.max_version, false)?);
-        let tls = Tls {
-            cert: cert.ok_or_else(|| missing("one of cert_file and cert is needed"))?,
-            key: key.ok_or_else(|| missing("one of key_file and key is needed"))?,
-            client_auth: self.client_auth(policy, client_ca.is_some())?,
+        let missing = |what: &str| self.invalid(Some(at), format!("tls_server_config: {what} is needed"));
+        let client_auth = self.client_auth(at, policy, client_ca.as_ref())?;
+        Ok(Some(Tls {
+            cert: cert.ok_or_else(|| missing("one of cert_file and cert"))?,
+            key: key.ok_or_else(|| missing("one of key_file and key"))?,
+            client_auth,
             client_ca,
-            client_allowed_sans: sans,
-            versions: self.versions(min, max)?,
+            client_allowed_sans: self.sans(raw.client_allowed_sans, client_auth)?,
+            versions: self.versions(at, raw.min_version, raw.max_version)?,
             suites: self.chosen("cipher_suites", raw.cipher_suites, names::suite)?,
             curves: self.chosen("curve_preferences", raw.curve_preferences, names::curve)?,
             prefer_server_cipher_suites: raw.prefer_server_cipher_suites.unwrap_or(true),
-            place: self.0.display().to_string(),
-        };
-        if tls.client_allowed_sans.is_some() && !tls.client_auth.is_required() {
-            let problem = "client_allowed_sans: needs the client_auth_type RequireAnyClientCert or \
-                RequireAndVerifyClientCert, else a client may leave its certificate out";
-            return Err(self.invalid(sans_at, problem));
-        }
-        Ok(Some(tls))
+            place: self.place(Some(at)),
+        }))
     }
 
     /// The file wins over the text, as with the toolkit; relative paths begin where the configuration is.
     fn material(&self, file: Option<Text>, inline: Option<Text>) -> Option<Material> {
         let directory = self.0.parent().unwrap_or(Path::new(""));
-        let file = file.map(|file| file.value).filter(|file| !file.is_empty());
-        let inline = inline.map(|inline| inline.value).filter(|inline| !inline.is_empty());
-        file.map(|file| Material::File(directory.join(file))).or(inline.map(Material::Inline))
+        let file = file.filter(|file| !file.value.is_empty()).map(|file| Material {
+            place: self.place(Some(file.referenced)),
+            pem: Pem::File(directory.join(file.value)),
+        });
+        let inline = inline.filter(|inline| !inline.value.is_empty()).map(|inline| Material {
+            place: self.place(Some(inline.referenced)),
+            pem: Pem::Inline(inline.value),
+        });
+        file.or(inline)
     }
 
-    fn client_auth(&self, policy: Option<Text>, has_ca: bool) -> Result<ClientAuth, WebConfigError> {
-        let at = policy.as_ref().map(|policy| policy.referenced);
+    fn sans(
+        &self,
+        raw: Option<Spanned<Vec<String>>>,
+        client_auth: ClientAuth,
+    ) -> Result<Option<Vec<String>>, WebConfigError> {
+        let Some(Spanned { value: sans, referenced, .. }) = raw else { return Ok(None) };
+        if client_auth.is_required() {
+            return Ok(Some(sans));
+        }
+        let problem = "client_allowed_sans: needs the client_auth_type RequireAnyClientCert or \
+            RequireAndVerifyClientCert, else a client may leave its certificate out";
+        Err(self.invalid(Some(referenced), problem))
+    }
+
+    fn client_auth(
+        &self,
+        section: Location,
+        policy: Option<Text>,
+        client_ca: Option<&Material>,
+    ) -> Result<ClientAuth, WebConfigError> {
+        let at = policy.as_ref().map_or(section, |policy| policy.referenced);
         let name = policy.as_ref().map_or("NoClientCert", |policy| policy.value.as_str());
         let auth = ClientAuth::named(name).ok_or_else(|| {
             let names = ClientAuth::ALL.map(ClientAuth::name).join(", ");
-            self.invalid(at, format!("client_auth_type: expected one of {names}"))
+            self.invalid(Some(at), format!("client_auth_type: expected one of {names}"))
         })?;
-        if has_ca && auth == ClientAuth::None {
-            return Err(self
-                .invalid(at, "client_ca: of no use without a client_auth_type that asks for certificates"));
+        match client_ca {
+            Some(ca) if auth == ClientAuth::None => {
+                let problem = "client_ca: of no use without a client_auth_type that asks for certificates";
+                Err(WebConfigError::Invalid { place: ca.place.clone(), problem: problem.to_owned() })
+            }
+            None if auth.verifies() => {
+                let problem =
+                    format!("client_auth_type: {name} needs client_ca_file, the authority of the clients");
+                Err(self.invalid(Some(at), problem))
+            }
+            Some(_) | None => Ok(auth),
         }
-        if !has_ca && auth.verifies() {
-            let problem =
-                format!("client_auth_type: {name} needs client_ca_file, the authority of the clients");
-            return Err(self.invalid(at, problem));
-        }
-        Ok(auth)
     }
 
     /// None where there is no bound. The oldest that can be is the bound where an older one is allowed.
@@ -264,9 +288,11 @@ impl Source<'_> {
 
     fn versions(
         &self,
-        min: Option<&'static SupportedProtocolVersion>,
-        max: Option<&'static SupportedProtocolVersion>,
+        section: Location,
+        min: Option<Text>,
+        max: Option<Text>,
     ) -> Result<Vec<&'static SupportedProtocolVersion>, WebConfigError> {
+        let (min, max) = (self.version(min, true)?, self.version(max, false)?);
         let number = |version: &SupportedProtocolVersion| u16::from(version.version);
         let within = |version: &&SupportedProtocolVersion| {
             min.is_none_or(|min| number(version) >= number(min))
@@ -274,10 +300,9 @@ impl Source<'_> {
         };
         let versions: Vec<_> = rustls::ALL_VERSIONS.iter().copied().filter(within).collect();
         if versions.is_empty() {
-            Err(self.invalid(None, "min_version is above max_version"))
-        } else {
-            Ok(versions)
+            return Err(self.invalid(Some(section), "tls_server_config: min_version is above max_version"));
         }
+        Ok(versions)
     }
 
     /// What a list of Go's names leaves of ours; an empty list is no choice.

@@ -1,13 +1,15 @@
 //! From a checked file to what rustls needs.
 
+use super::WebConfigError;
 use super::clients::ClientPolicy;
-use super::{WebConfigError, read};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,12 +26,18 @@ pub(super) struct Tls {
     /// In the order of preference; empty for all.
     pub(super) curves: Vec<&'static dyn SupportedKxGroup>,
     pub(super) prefer_server_cipher_suites: bool,
-    /// The configuration's file, for errors.
+    /// File and line of the section, for errors.
     pub(super) place: String,
 }
 
 /// PEM in a file or in the configuration itself.
-pub(super) enum Material {
+pub(super) struct Material {
+    /// File and line of the configuration that has or names it.
+    pub(super) place: String,
+    pub(super) pem: Pem,
+}
+
+pub(super) enum Pem {
     File(PathBuf),
     Inline(String),
 }
@@ -75,24 +83,46 @@ impl ClientAuth {
 
 impl Material {
     fn bytes(&self) -> Result<Cow<'_, [u8]>, WebConfigError> {
-        match self {
-            Self::File(path) => Ok(Cow::Owned(read(path)?)),
-            Self::Inline(text) => Ok(Cow::Borrowed(text.as_bytes())),
+        match &self.pem {
+            Pem::Inline(text) => Ok(Cow::Borrowed(text.as_bytes())),
+            Pem::File(path) => match fs::read(path) {
+                Ok(bytes) => Ok(Cow::Owned(bytes)),
+                Err(error) => Err(self.invalid(&format!("cannot read {}: {error}", path.display()))),
+            },
         }
     }
 
-    /// Where it is, for errors.
-    fn place(&self, configuration: &str) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Inline(_) => configuration.to_owned(),
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, WebConfigError> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.bytes()?).collect();
+        match certificates {
+            Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+            Ok(_) => Err(self.useless("there is no certificate in PEM")),
+            Err(error) => Err(self.useless(&format!("not certificates in PEM: {error}"))),
         }
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, WebConfigError> {
+        // What the parser has to say might quote the key.
+        PrivateKeyDer::from_pem_slice(&self.bytes()?)
+            .map_err(|_| self.useless("there is no private key in PEM that is not encrypted"))
+    }
+
+    /// What is wrong with its content, with the file that it is in.
+    fn useless(&self, problem: &str) -> WebConfigError {
+        match &self.pem {
+            Pem::File(path) => self.invalid(&format!("{}: {problem}", path.display())),
+            Pem::Inline(_) => self.invalid(&problem),
+        }
+    }
+
+    fn invalid(&self, problem: &dyn Display) -> WebConfigError {
+        invalid(&self.place, problem)
     }
 
     fn file(&self) -> Option<&PathBuf> {
-        match self {
-            Self::File(path) => Some(path),
-            Self::Inline(_) => None,
+        match &self.pem {
+            Pem::File(path) => Some(path),
+            Pem::Inline(_) => None,
         }
     }
 }
@@ -111,16 +141,15 @@ impl Tls {
         let provider = Arc::new(self.provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&self.versions)
-            .map_err(|error| self.invalid(None, &error))?;
+            .map_err(|error| invalid(&self.place, &error))?;
         let builder = match self.client_verifier(&provider)? {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let chain = self.certificates(&self.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key.bytes()?)
-            .map_err(|_| self.invalid(Some(&self.key), &"there is no private key in PEM"))?;
-        let mut config =
-            builder.with_single_cert(chain, key).map_err(|error| self.invalid(Some(&self.key), &error))?;
+        let (chain, key) = (self.cert.certificates()?, self.key.key()?);
+        let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+            self.key.useless(&format!("not the certificate's key, or of no kind known: {error}"))
+        })?;
         config.ignore_client_order = self.prefer_server_cipher_suites;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         if http2 {
@@ -149,31 +178,19 @@ impl Tls {
         if self.client_auth == ClientAuth::None {
             return Ok(None);
         }
-        let authorities = match &self.client_ca {
-            Some(client_ca) if self.client_auth.verifies() => self.certificates(client_ca)?,
-            Some(_) | None => Vec::new(),
-        };
+        let client_ca = self.client_ca.as_ref().filter(|_| self.client_auth.verifies());
+        let authorities = client_ca.map_or_else(|| Ok(Vec::new()), Material::certificates)?;
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(authorities.iter().cloned());
-        if added == 0 && self.client_auth.verifies() {
-            return Err(self.invalid(self.client_ca.as_ref(), &"there is no authority that can be used"));
+        if let Some(client_ca) = client_ca.filter(|_| added == 0) {
+            return Err(client_ca.useless("there is no authority that can be used"));
         }
         let policy = ClientPolicy::new(self.client_auth, authorities, roots, provider)
-            .map_err(|error| self.invalid(self.client_ca.as_ref(), &error))?;
+            .map_err(|error| invalid(&self.place, &error))?;
         Ok(Some(Arc::new(policy.with_allowed_sans(self.client_allowed_sans.clone()))))
     }
+}
 
-    fn certificates(&self, pem: &Material) -> Result<Vec<CertificateDer<'static>>, WebConfigError> {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.bytes()?).collect();
-        match certificates {
-            Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-            Ok(_) => Err(self.invalid(Some(pem), &"there is no certificate in PEM")),
-            Err(error) => Err(self.invalid(Some(pem), &format!("not certificates in PEM: {error}"))),
-        }
-    }
-
-    fn invalid(&self, material: Option<&Material>, problem: &dyn std::fmt::Display) -> WebConfigError {
-        let place = material.map_or_else(|| self.place.clone(), |material| material.place(&self.place));
-        WebConfigError::Invalid { place, problem: format!("tls_server_config: {problem}") }
-    }
+fn invalid(place: &str, problem: &dyn Display) -> WebConfigError {
+    WebConfigError::Invalid { place: place.to_owned(), problem: format!("tls_server_config: {problem}") }
 }
