@@ -192,23 +192,17 @@ impl Client {
         }
     }
 
-    async fn list<T: FromWire>(
+    async fn list<T: FromWire + Send + Sync>(
         &self,
         list: ListOperation,
         memory: &Memory<T>,
         deadline: Instant,
     ) -> Result<List<T>, ApiError> {
         let known = Arc::clone(&memory.lock().unwrap_or_else(PoisonError::into_inner));
-        let read = |state, known: Arc<Known<T>>| async move {
-            list::whole(list.limit, self.concurrency, async |offset| {
-                self.page(list, state, offset, &known, deadline).await
-            })
-            .await
-        };
-        let whole = match read(None, Arc::clone(&known)).await {
+        let reading = Reading { client: self, list, state: None, known: &known, deadline };
+        let whole = match reading.whole().await {
             Err(ApiError::TooLong { count, .. }) if !list.states.is_empty() => {
-                slices::all(list.states, count, async |state| read(Some(state), Arc::clone(&known)).await)
-                    .await?
+                slices::all(list.states, count, &reading).await?
             }
             whole => whole?,
         };
@@ -216,27 +210,6 @@ impl Client {
         next.extend(whole.decoded.iter().map(|decoded| (decoded.hash, decoded.clone())));
         *memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(whole)
-    }
-
-    async fn page<T: FromWire>(
-        &self,
-        list: ListOperation,
-        state: Option<&'static str>,
-        offset: u64,
-        known: &Known<T>,
-        deadline: Instant,
-    ) -> Result<DecodedPage<T>, ApiError> {
-        let (limit, offset) = (list.limit.to_string(), offset.to_string());
-        let mut query = vec![("limit", limit.as_str()), ("offset", offset.as_str())];
-        query.extend(state.map(|state| ("state", state)));
-        query.extend(
-            self.filters
-                .iter()
-                .filter(|(key, _)| accepts(list, key))
-                .map(|(key, value)| (*key, value.as_str())),
-        );
-        let answer = self.get(list.operation, &query, deadline).await?;
-        wire::page(&answer.body, self.units, known).map_err(ApiError::Malformed)
     }
 
     /// Gets an answer that is a success, repeating the request where that may help.
@@ -306,6 +279,40 @@ impl Client {
             self.authenticator.accepted(ticket);
         }
         false
+    }
+}
+
+/// A list while it is read: all of it, or the slice of a state.
+struct Reading<'a, T> {
+    client: &'a Client,
+    list: ListOperation,
+    state: Option<&'static str>,
+    known: &'a Known<T>,
+    deadline: Instant,
+}
+
+impl<T: FromWire + Send + Sync> Reading<'_, T> {
+    async fn whole(&self) -> Result<List<T>, ApiError> {
+        list::whole(self.list.limit, self.client.concurrency, self).await
+    }
+}
+
+impl<T: FromWire + Send + Sync> list::Pages<T> for Reading<'_, T> {
+    async fn page(&self, offset: u64) -> Result<DecodedPage<T>, ApiError> {
+        let Self { client, list, state, known, deadline } = self;
+        let (limit, offset) = (list.limit.to_string(), offset.to_string());
+        let mut query = vec![("limit", limit.as_str()), ("offset", offset.as_str())];
+        query.extend(state.map(|state| ("state", state)));
+        let filters = client.filters.iter().filter(|(key, _)| accepts(*list, key));
+        query.extend(filters.map(|(key, value)| (*key, value.as_str())));
+        let answer = client.get(list.operation, &query, *deadline).await?;
+        wire::page(&answer.body, client.units, known).map_err(ApiError::Malformed)
+    }
+}
+
+impl<T: FromWire + Send + Sync> slices::Slices<T> for Reading<'_, T> {
+    async fn slice(&self, state: &'static str) -> Result<List<T>, ApiError> {
+        Reading { state: Some(state), ..*self }.whole().await
     }
 }
 

@@ -103,7 +103,8 @@ impl Config {
     }
 }
 
+#[must_use]
 /// The age of staleness where none is said: the default, or three polls where these are rare.
-fn default_stale_after(poll_interval: Duration) -> Duration {
+pub fn default_stale_after(poll_interval: Duration) -> Duration {
     DEFAULT_STALE_AFTER.max(poll_interval.saturating_mul(3))
 }

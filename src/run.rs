@@ -37,7 +37,8 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     }
     cli::log::init(cli.log.level, cli.log.format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(dispatch(&cli)));
+    let result =
+        runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(dispatch(&cli)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -59,7 +60,11 @@ impl Misuse {
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "what was asked for goes to stdout, a refusal to stderr")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what was asked for goes to stdout, a refusal to stderr"
+)]
 fn say(stop: Stop) -> ExitCode {
     let status = ExitCode::from(stop.status());
     match stop {
@@ -69,7 +74,11 @@ fn say(stop: Stop) -> ExitCode {
     status
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer goes to stdout, what is wrong to stderr")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the answer goes to stdout, what is wrong to stderr"
+)]
 fn check(cli: &Cli) -> ExitCode {
     let web = |path: &std::path::Path| WebConfig::load(path).map(drop).map_err(|error| error.to_string());
     match cli::check(cli, &|name| std::env::var(name).ok(), web) {

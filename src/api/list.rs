@@ -117,7 +117,13 @@ impl Key {
     }
 }
 
-/// Reads a list whole: `fetch` gives the page of up to `limit` objects at an offset.
+/// Where pages come from.
+pub(super) trait Pages<T>: Sync {
+    /// The page of up to so many objects at an offset.
+    fn page(&self, offset: u64) -> impl Future<Output = Result<DecodedPage<T>, ApiError>> + Send;
+}
+
+/// Reads a list whole, from pages of up to `limit` objects.
 ///
 /// # Errors
 ///
@@ -126,13 +132,13 @@ impl Key {
 pub(super) async fn whole<T: FromWire>(
     limit: u64,
     concurrency: usize,
-    fetch: impl AsyncFn(u64) -> Result<DecodedPage<T>, ApiError>,
+    pages: &impl Pages<T>,
 ) -> Result<List<T>, ApiError> {
-    let first = Reading::new(at_once(limit, concurrency, &fetch).await?);
+    let first = Reading::new(at_once(limit, concurrency, pages).await?);
     if first.is_whole(None) {
         return Ok(first.into_list());
     }
-    let second = Reading::new(one_by_one(&fetch).await?);
+    let second = Reading::new(one_by_one(pages).await?);
     if second.is_whole(Some(&first)) {
         return Ok(second.into_list());
     }
@@ -143,11 +149,11 @@ pub(super) async fn whole<T: FromWire>(
 async fn at_once<T>(
     limit: u64,
     concurrency: usize,
-    fetch: &impl AsyncFn(u64) -> Result<DecodedPage<T>, ApiError>,
+    source: &impl Pages<T>,
 ) -> Result<Vec<DecodedPage<T>>, ApiError> {
-    let first = fetch(0).await?;
+    let first = source.page(0).await?;
     let count = first.count;
-    let Some(count) = count else { return rest_one_by_one(vec![first], fetch).await };
+    let Some(count) = count else { return rest_one_by_one(vec![first], source).await };
     check_reach(count, limit)?;
     if first.objects.is_empty() || to_u64(first.objects.len()) >= count {
         return Ok(vec![first]);
@@ -156,8 +162,8 @@ async fn at_once<T>(
     let offsets = (1..).map(|page| page * limit).take_while(|offset| *offset < count.min(reach(limit)));
     let offsets = offsets.map(|offset| offset.min(LAST_OFFSET));
     // An empty page is the end, whatever the count says: a wrong count is not asked for again and again.
-    let rest = stream::iter(offsets)
-        .map(|offset| fetch(offset))
+    let rest: Vec<_> = offsets.map(|offset| source.page(offset)).collect();
+    let rest = stream::iter(rest)
         .buffered(concurrency.max(1))
         .try_take_while(|page| std::future::ready(Ok(!page.objects.is_empty())));
     let mut pages: Vec<DecodedPage<T>> = rest.try_collect().await?;
@@ -165,24 +171,22 @@ async fn at_once<T>(
     Ok(pages)
 }
 
-async fn one_by_one<T>(
-    fetch: &impl AsyncFn(u64) -> Result<DecodedPage<T>, ApiError>,
-) -> Result<Vec<DecodedPage<T>>, ApiError> {
-    let first = fetch(0).await?;
-    rest_one_by_one(vec![first], fetch).await
+async fn one_by_one<T>(source: &impl Pages<T>) -> Result<Vec<DecodedPage<T>>, ApiError> {
+    let first = source.page(0).await?;
+    rest_one_by_one(vec![first], source).await
 }
 
 /// Goes on by what came, not by what was asked for, until the count is reached or a page is empty.
 async fn rest_one_by_one<T>(
     mut pages: Vec<DecodedPage<T>>,
-    fetch: &impl AsyncFn(u64) -> Result<DecodedPage<T>, ApiError>,
+    source: &impl Pages<T>,
 ) -> Result<Vec<DecodedPage<T>>, ApiError> {
     let mut offset = pages.iter().map(|page| to_u64(page.objects.len())).sum::<u64>();
     let mut last = pages.last().and_then(|page| page.count);
     let mut ended = offset == 0;
     while !ended && last.is_none_or(|count| offset < count) {
         let at = offset.min(LAST_OFFSET);
-        let page = fetch(at).await?;
+        let page = source.page(at).await?;
         offset = at + to_u64(page.objects.len());
         last = page.count.or(last);
         ended = page.objects.is_empty() || at == LAST_OFFSET;

@@ -47,6 +47,12 @@ pub(super) const TASK_STATES: &[&str] = &[
     "SYNC_F_ROLLBACK_SUCCESS",
 ];
 
+/// Where slices come from.
+pub(super) trait Slices<T>: Sync {
+    /// The whole slice of a state.
+    fn slice(&self, state: &'static str) -> impl Future<Output = Result<List<T>, ApiError>> + Send;
+}
+
 /// Reads a list of `count` objects slice by slice; an object that changes its state meanwhile is kept once.
 ///
 /// # Errors
@@ -55,11 +61,11 @@ pub(super) const TASK_STATES: &[&str] = &[
 pub(super) async fn all<T: FromWire>(
     states: &[&'static str],
     count: u64,
-    read: impl AsyncFn(&'static str) -> Result<List<T>, ApiError>,
+    slices: &impl Slices<T>,
 ) -> Result<List<T>, ApiError> {
     let mut received = 0;
     for _ in 0..2 {
-        let list = once(states, count, &read).await?;
+        let list = once(states, count, slices).await?;
         received = u64::try_from(list.decoded.len()).unwrap_or(u64::MAX);
         if received == count {
             return Ok(list);
@@ -71,7 +77,7 @@ pub(super) async fn all<T: FromWire>(
 async fn once<T: FromWire>(
     states: &[&'static str],
     count: u64,
-    read: &impl AsyncFn(&'static str) -> Result<List<T>, ApiError>,
+    slices: &impl Slices<T>,
 ) -> Result<List<T>, ApiError> {
     let mut all = List {
         objects: Vec::new(),
@@ -81,7 +87,7 @@ async fn once<T: FromWire>(
         decoded: Vec::new(),
     };
     for state in states {
-        let slice = read(state).await.map_err(|error| name(error, state))?;
+        let slice = slices.slice(state).await.map_err(|error| name(error, state))?;
         all.objects.extend(slice.objects);
         all.decoded.extend(slice.decoded);
         all.duplicates += slice.duplicates;

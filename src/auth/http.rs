@@ -156,9 +156,6 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// The place where the proxy's URL should stand holds none.
-    #[error("cannot read the proxy's URL")]
-    NoProxy(#[source] crate::config::SecretError),
     /// The TLS library refused.
     pub fn local(&self) -> Result<Self, SetupError> {
         let bounds = Bounds {

@@ -15,8 +15,11 @@ use crate::config::Account;
 #[expect(clippy::disallowed_methods, reason = "a proxy's URL may hold a password, which only `auth` may see")]
 pub fn transport(account: &Account, observer: Arc<dyn Observer>) -> Result<Transport, SetupError> {
     let limits = &account.limits;
-    let bounds =
-        Bounds { request: limits.request_timeout, connect: limits.connect_timeout, body: limits.max_body_bytes };
+    let bounds = Bounds {
+        request: limits.request_timeout,
+        connect: limits.connect_timeout,
+        body: limits.max_body_bytes,
+    };
     let proxy = account.proxy.as_ref().map(|proxy| proxy.read()).transpose().map_err(SetupError::NoProxy)?;
     let proxy = proxy.as_ref().map(ExposeSecret::expose_secret);
     Transport::new(bounds, proxy, account.ca_file.as_deref(), observer)

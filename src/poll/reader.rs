@@ -90,8 +90,12 @@ impl Reader {
     pub async fn read(&mut self, last: &Fleet) -> Readings {
         let deadline = deadline(self.timeout);
         let (sources, tasks, overview, errors) = future::join4(
-            self.list(Collector::Sources, self.client.sources(deadline), |source: &Source| Some(&*source.name)),
-            self.list(Collector::Tasks, self.client.tasks(deadline), |task: &Task| task.source_name.as_deref()),
+            self.list(Collector::Sources, self.client.sources(deadline), |source: &Source| {
+                Some(&*source.name)
+            }),
+            self.list(Collector::Tasks, self.client.tasks(deadline), |task: &Task| {
+                task.source_name.as_deref()
+            }),
             self.overview(deadline),
             self.errors(deadline),
         )
@@ -216,7 +220,8 @@ async fn ask_in_turn<T: Clone, F: Future<Output = (TaskId, Result<(T, Notes), Ap
     rotation.keep(wanted, clock.now());
     let due = rotation.due(wanted, clock.now(), allowance);
     // The governor bounds what is under way; this bounds what waits for it.
-    let answers: Vec<_> = stream::iter(due).map(ask).buffer_unordered(ASKED_AT_ONCE).collect().await;
+    let asked: Vec<F> = due.into_iter().map(ask).collect();
+    let answers: Vec<_> = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect().await;
     let mut notes = Notes::default();
     let mut failure = None;
     for (task, answer) in answers {

@@ -34,18 +34,34 @@ pub(super) fn build(
     let transport = auth::transport(account, observer)
         .map_err(|source| AccountError { name: account.name.clone(), source })?;
     let Surroundings { clock, environment } = surroundings.clone();
-    let authenticator = Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
+    let authenticator =
+        Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
     let client = Client::new(account, authenticator, transport, clock.clone());
     let names = account.names.clone();
-    let reader = Reader::new(client, clock, account.collectors.iter(), account.limits.poll_timeout, allowance(account, config))
-        .showing(move |name| names.passes(name));
-    let ledger =
-        Ledger::new(account.name.clone(), meters.clone(), choice(account), config.stale_after, account.clock_offset);
+    let reader = Reader::new(
+        client,
+        clock,
+        account.collectors.iter(),
+        account.limits.poll_timeout,
+        allowance(account, config),
+    )
+    .showing(move |name| names.passes(name));
+    let ledger = Ledger::new(
+        account.name.clone(),
+        meters.clone(),
+        choice(account),
+        config.stale_after,
+        account.clock_offset,
+    );
     Ok(Account { reader, ledger, interval: config.poll_interval })
 }
 
 /// Half of what the budget allows in an interval may go to what is asked for task by task.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of requests; a huge one saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive number of requests; a huge one saturates"
+)]
 fn allowance(account: &config::Account, config: &Config) -> usize {
     (account.limits.requests_per_second * config.poll_interval.as_secs_f64() / 2.0) as usize
 }

@@ -21,13 +21,20 @@ const REGION: &str = "cn-north-4";
 
 /// Starts the simulator, and the exporter against it.
 pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToken) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for the simulated service")?;
+    let listener =
+        TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for the simulated service")?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
     let simulator = Simulator::new(settings(&options.fleet));
     let config = config(cli, &simulator.keys(), &origin)?;
     let tasks = TaskTracker::new();
     tasks.spawn(simulator.serve(listener, stop.clone()));
-    tracing::info!(service = origin, sources = options.fleet.sources, seed = options.fleet.seed, speed = options.fleet.speed, "The simulated service is up");
+    tracing::info!(
+        service = origin,
+        sources = options.fleet.sources,
+        seed = options.fleet.seed,
+        speed = options.fleet.speed,
+        "The simulated service is up"
+    );
     let exporter = Exporter::new(surroundings(), stop.clone());
     exporter.apply(&config).map_err(Misuse::new)?;
     announce(cli);
@@ -45,7 +52,8 @@ fn announce(cli: &Cli) {
         println!("At a glance, in a browser:     http://{host}{address}/");
     }
     println!("Prometheus scrapes it with this job:");
-    let targets: Vec<String> = cli.web.listen_addresses.iter().map(|address| format!("localhost:{}", address.port())).collect();
+    let targets: Vec<String> =
+        cli.web.listen_addresses.iter().map(|address| format!("localhost:{}", address.port())).collect();
     println!("  - job_name: sms-exporter\n    static_configs: [{{targets: {targets:?}}}]");
     println!("It ends with Ctrl-C.");
 }
@@ -94,7 +102,9 @@ pub(super) async fn simulator(options: &SimulatorOptions, stop: CancellationToke
     let Keys { ak, sk, project_id, .. } = simulator.keys();
     let variable = Region::new(REGION)?.sms_endpoint_variable();
     println!("HW_REGION_NAME={REGION}\nHUAWEICLOUD_SDK_AK={ak}\nHUAWEICLOUD_SDK_SK={sk}");
-    println!("HUAWEICLOUD_SDK_PROJECT_ID={project_id}\nHUAWEICLOUD_SDK_IAM_ENDPOINT={origin}\n{variable}={origin}");
+    println!(
+        "HUAWEICLOUD_SDK_PROJECT_ID={project_id}\nHUAWEICLOUD_SDK_IAM_ENDPOINT={origin}\n{variable}={origin}"
+    );
     simulator.serve(listener, stop).await;
     Ok(())
 }

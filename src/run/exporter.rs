@@ -48,7 +48,10 @@ impl Exporter {
     /// An exporter without accounts; `stop` ends all that it will ever start.
     #[must_use]
     pub fn new(surroundings: Surroundings, stop: CancellationToken) -> Self {
-        let (published, own) = (Published::default(), Own::new(Build { version: BUILD.version, revision: BUILD.revision, rustc: BUILD.rustc }));
+        let (published, own) = (
+            Published::default(),
+            Own::new(Build { version: BUILD.version, revision: BUILD.revision, rustc: BUILD.rustc }),
+        );
         let publisher = Publisher::new(published.clone(), own.clone());
         let (tasks, running) = (TaskTracker::new(), Arc::default());
         Self { surroundings, published, own, publisher, tasks, stop, running }

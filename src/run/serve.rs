@@ -13,7 +13,11 @@ use crate::model::Collector;
 use crate::server::{self, Hooks, Landing, LandingAccount, Limits, Settings};
 
 /// Serves an exporter's page where the command line says.
-pub(super) async fn until_stopped(cli: &Cli, exporter: Exporter, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn until_stopped(
+    cli: &Cli,
+    exporter: Exporter,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let listeners = listeners(cli)?;
     let settings = settings(cli)?;
     for listener in &listeners {
@@ -52,7 +56,8 @@ fn settings(cli: &Cli) -> anyhow::Result<Settings> {
 }
 
 fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
-    let (own, counted, facts, reloaded) = (exporter.own().clone(), exporter.own().clone(), exporter.clone(), (cli.clone(), exporter.clone()));
+    let (own, counted, facts, reloaded) =
+        (exporter.own().clone(), exporter.own().clone(), exporter.clone(), (cli.clone(), exporter.clone()));
     Hooks {
         published: exporter.published().clone(),
         own: Arc::new(move || own.text()),
@@ -96,7 +101,9 @@ pub(super) enum ReloadError {
 /// The families that a collector makes, for `collect[]` and `exclude[]`.
 fn families_of(collector: &str) -> Option<Vec<&'static str>> {
     let collector = Collector::from_label(collector)?;
-    let families = all().iter().filter(|entry| entry.collector() == Some(collector) || entry.subject == Subject::Exporter);
+    let families = all()
+        .iter()
+        .filter(|entry| entry.collector() == Some(collector) || entry.subject == Subject::Exporter);
     Some(families.map(|entry| entry.desc.name).collect())
 }
 
