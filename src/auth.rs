@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod exchange;
 mod federation;
+mod held;
 pub mod http;
 mod lookup;
 mod metadata;
@@ -20,6 +21,7 @@ mod pause;
 mod place;
 mod pod;
 mod profile;
+mod ready;
 mod request;
 mod said;
 mod secret;
@@ -37,7 +39,7 @@ pub use setup::transport;
 pub use standing::Ticket;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,13 +50,11 @@ use tokio::time::Instant;
 
 use crate::config::{Account, CredentialSource, DEFAULT_POLL_INTERVAL, Scope};
 use crate::model::Timestamp;
-use credentials::{Identity, Known, Obtained};
+use held::Held;
 use http::Transport;
-use lookup::Lookup;
-use metadata::Session;
-use pause::Pause;
 use place::Place;
-use source::{Means, Plan};
+use ready::Ready;
+use source::Plan;
 use standing::Standing;
 
 /// How long a request waits for the verdict on another that tries unproven credentials.
@@ -73,28 +73,6 @@ pub struct Authenticator {
     attempts: AtomicU64,
     /// One permit: one request tries unproven credentials.
     probe: Arc<Semaphore>,
-}
-
-/// What an authenticator holds between requests.
-#[derive(Debug)]
-struct Held {
-    fingerprint: Option<[u8; 32]>,
-    obtained: Option<Arc<Obtained>>,
-    known: Known,
-    session: Session,
-    /// Keeps a failing renewal from being tried for each request, while the old credentials last.
-    renewal: Pause,
-    failure: Option<Arc<AuthError>>,
-}
-
-/// Credentials and the header that says what they are scoped to.
-type Usable = (Arc<Obtained>, Option<(&'static str, String)>);
-
-/// Credentials to make a request with.
-struct Ready {
-    usable: Usable,
-    generation: u64,
-    proven: bool,
 }
 
 impl fmt::Debug for Authenticator {
@@ -216,148 +194,18 @@ impl Authenticator {
         })
     }
 
-    /// Credentials that serve now: at hand, renewed or newly asked for.
-    async fn ready(&self, now: Timestamp) -> Result<Ready, AuthError> {
-        let before = self.attempts.load(Ordering::Acquire);
-        let mut held = self.held.lock().await;
-        let plan = Plan::make(&self.source, &self.place, &self.environment)?;
-        let fingerprint = Some(plan.fingerprint());
-        if held.fingerprint != fingerprint {
-            self.start_over(&mut held, fingerprint, &plan);
-        }
-        if let Some(until) = self.standing().paused_until(now) {
-            return Err(AuthError::Paused { until });
-        }
-        if let Some(ready) = held.ready(&self.place, now) {
-            return Ok(self.with_standing(ready));
-        }
-        // Whoever waited for another's attempt shares its failure, instead of repeating it in turn.
-        if let Some(failure) =
-            held.failure.clone().filter(|_| self.attempts.load(Ordering::Acquire) != before)
-        {
-            return Err(AuthError::Shared(failure));
-        }
-        let result = self.obtain(&mut held, &plan, now).await;
-        self.attempts.fetch_add(1, Ordering::Release);
-        let failure = result.err().map(Arc::new);
-        held.failure.clone_from(&failure);
-        match (failure, held.ready(&self.place, now)) {
-            (Some(failure), _) => Err(AuthError::Shared(failure)),
-            (None, Some(ready)) => Ok(self.with_standing(ready)),
-            (None, None) => {
-                Err(AuthError::Unavailable { looked_at: vec!["credentials that ended".to_owned()] })
-            }
-        }
-    }
-
-    fn with_standing(&self, usable: Usable) -> Ready {
-        let standing = self.standing();
-        Ready { usable, generation: standing.generation, proven: standing.accepted }
-    }
-
-    /// Other credentials than before stand in the files and variables: they owe nothing for the old.
-    fn start_over(&self, held: &mut Held, fingerprint: Option<[u8; 32]>, plan: &Plan) {
-        let mut standing = self.standing();
-        standing.renew();
-        standing.pause.reset();
-        held.fingerprint = fingerprint;
-        held.obtained = None;
-        held.failure = None;
-        held.renewal.reset();
-        held.known = plan.known.clone();
-    }
-
-    /// Asks for what is missing: credentials, then the id that they are scoped to.
-    async fn obtain(&self, held: &mut Held, plan: &Plan, now: Timestamp) -> Result<(), AuthError> {
-        let result = self.ask(held, plan, now).await;
-        let Err(error) = &result else { return result };
-        if error.is_refusal() {
-            self.transport.observer().refused();
-        }
-        if held.ready_until_ended(&self.place, now).is_some() {
-            tracing::warn!(reason = error.reason(), %error, "Credentials not renewed; the old ones still serve");
-            held.renewal.refused(Instant::now());
-            return Ok(());
-        }
-        if error.is_refusal() {
-            let mut standing = self.standing();
-            standing.renew();
-            standing.pause.refused(Instant::now());
-            held.obtained = held.obtained.take().filter(|obtained| obtained.renew.is_none());
-        }
-        result
-    }
-
-    async fn ask(&self, held: &mut Held, plan: &Plan, now: Timestamp) -> Result<(), AuthError> {
-        let (transport, place) = (&self.transport, self.place.with(&held.known));
-        if held.obtained.as_ref().is_none_or(|obtained| obtained.is_due(now)) {
-            let means = Means { transport, place: &place, environment: &self.environment, now };
-            let (obtained, known) = plan.follow(means, &mut held.session).await?;
-            self.tell_expiry(obtained.expires);
-            self.standing().renew();
-            held.obtained = Some(Arc::new(obtained));
-            held.known.project_id = known.project_id.or(held.known.project_id.take());
-            held.known.domain_id = known.domain_id.or(held.known.domain_id.take());
-            held.renewal.reset();
-        }
-        let Some(obtained) = held.obtained.clone() else { return Ok(()) };
-        if matches!(obtained.identity, Identity::Token(_)) {
-            return Ok(());
-        }
-        let lookup = Lookup { transport, place: &place, obtained: &obtained, now };
-        match place.scope {
-            Scope::Project if place.project_id.is_none() => {
-                held.known.project_id = Some(lookup.project().await?);
-            }
-            Scope::Domain if place.domain_id.is_none() => {
-                held.known.domain_id = Some(lookup.domain(&place.sts_endpoint(&self.environment)?).await?);
-            }
-            Scope::Project | Scope::Domain => {}
-        }
-        Ok(())
-    }
-
-    fn tell_expiry(&self, expiry: Option<Timestamp>) {
-        let mut standing = self.standing();
-        if standing.expiry != expiry || !standing.told {
-            standing.expiry = expiry;
-            standing.told = true;
-            drop(standing);
-            self.transport.observer().expiry(expiry);
-        }
+    /// Where the credentials come from, in words, such as `access key AKEX… from HUAWEICLOUD_SDK_AK`.
+    ///
+    /// # Errors
+    ///
+    /// No place has credentials; no service is asked.
+    pub fn describe(&self) -> Result<String, AuthError> {
+        Plan::make(&self.source, &self.place, &self.environment).map(|plan| plan.describe())
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         // Nothing panics while the lock is held, and each of its states is a valid one.
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    fn new(first_pause: Duration) -> Self {
-        Self {
-            fingerprint: None,
-            obtained: None,
-            known: Known::default(),
-            session: Session::default(),
-            renewal: Pause::new(first_pause),
-            failure: None,
-        }
-    }
-
-    /// What can be used without asking a service, unless it is time to renew it.
-    fn ready(&self, place: &Place, now: Timestamp) -> Option<Usable> {
-        let waits = self.renewal.left(Instant::now()).is_some();
-        self.ready_until_ended(place, now).filter(|(obtained, _)| waits || !obtained.is_due(now))
-    }
-
-    fn ready_until_ended(&self, place: &Place, now: Timestamp) -> Option<Usable> {
-        let obtained = self.obtained.clone().filter(|obtained| !obtained.has_ended(now))?;
-        if matches!(obtained.identity, Identity::Token(_)) {
-            return Some((obtained, None));
-        }
-        let (name, id) = place.scope_header(&self.known)?;
-        Some((obtained, Some((name, id.to_owned()))))
     }
 }
 

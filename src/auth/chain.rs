@@ -42,27 +42,30 @@ pub(super) fn plan(scope: Scope, environment: &Environment) -> Result<Plan, Auth
     let known = known(environment);
     if Oidc::is_meant(environment) {
         match Oidc::of(environment) {
-            Ok(oidc) => return Ok(Plan { way: Way::Oidc(oidc), known }),
+            Ok(oidc) => return Ok(Plan { way: Way::Oidc(oidc), known, origin: Oidc::ORIGIN.to_owned() }),
             Err(error) => looked_at.push(told(&error)),
         }
     }
-    if let Some(way) = variables(environment, &mut looked_at) {
-        return Ok(Plan { way, known });
+    if let Some((way, origin)) = variables(environment, &mut looked_at) {
+        return Ok(Plan { way, known, origin: origin.to_owned() });
     }
     match profile::place(None, environment) {
-        Some(path) if path.exists() => return profile::plan(&path, scope),
+        Some(path) if path.exists() => match profile::plan(&path, scope) {
+            Ok(plan) => return Ok(plan),
+            Err(error) => looked_at.push(told(&error)),
+        },
         Some(path) => looked_at.push(format!("{} does not exist", path.display())),
         None => looked_at.push("there is no home directory with a profile".to_owned()),
     }
     let pod = match Pod::of(environment) {
         Ok(pod) => Some(pod),
-        Err(AuthError::Unavailable { looked_at: missing }) => {
-            looked_at.extend(missing);
+        Err(error) => {
+            looked_at.push(told(&error));
             None
         }
-        Err(error) => return Err(error),
     };
-    Ok(Plan { way: Way::Machine(Machine { looked_at, pod }), known })
+    let origin = "the machine's metadata service or the pod's identity".to_owned();
+    Ok(Plan { way: Way::Machine(Machine { looked_at, pod }), known, origin })
 }
 
 impl Machine {
@@ -95,20 +98,18 @@ impl Machine {
 }
 
 /// A federation or keys in variables; a federation wins over keys, as in the vendor's SDKs.
-fn variables(environment: &Environment, looked_at: &mut Vec<String>) -> Option<Way> {
+fn variables(environment: &Environment, looked_at: &mut Vec<String>) -> Option<(Way, &'static str)> {
     if let (Some(idp_id), Some(file)) = (environment.variable(IDP_ID), environment.variable(ID_TOKEN_FILE)) {
-        return Some(Way::Federation(Federation { idp_id, token_file: file.into() }));
+        let federation = Federation { idp_id, token_file: file.into() };
+        return Some((Way::Federation(federation), IDP_ID));
     }
     for (access, secret, token) in KEYS {
         match (environment.variable(access), environment.variable(secret)) {
             (Some(access_key), Some(secret_key)) => {
                 let security_token =
                     token.and_then(|name| environment.variable(name)).map(SecretString::from);
-                return Some(Way::Standing(Keys {
-                    access_key,
-                    secret_key: secret_key.into(),
-                    security_token,
-                }));
+                let keys = Keys { access_key, secret_key: secret_key.into(), security_token };
+                return Some((Way::Standing(keys), access));
             }
             (Some(_), None) => looked_at.push(format!("{access} is set without {secret}")),
             (None, Some(_)) => looked_at.push(format!("{secret} is set without {access}")),
@@ -129,11 +130,7 @@ pub(super) fn known(environment: &Environment) -> Known {
     }
 }
 
-/// An error with its causes, for a list of what was tried.
+/// An error for a list of what was tried.
 fn told(error: &AuthError) -> String {
-    if let AuthError::Unavailable { looked_at } = error {
-        return looked_at.join("; ");
-    }
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+    if let AuthError::Unavailable { looked_at } = error { looked_at.join("; ") } else { error.with_causes() }
 }

@@ -119,6 +119,18 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// Every value of [`reason`](Self::reason).
+    pub const REASONS: [&'static str; 8] = [
+        "credentials",
+        "auth_no_answer",
+        "auth_refused",
+        "auth_failed",
+        "auth_malformed",
+        "project",
+        "auth_paused",
+        "unsendable",
+    ];
+
     /// The value of the `reason` label: a closed set.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -137,39 +149,23 @@ impl AuthError {
         }
     }
 
-    /// Every value of [`reason`](Self::reason).
-    pub const REASONS: [&'static str; 8] = [
-        "credentials",
-        "auth_no_answer",
-        "auth_refused",
-        "auth_failed",
-        "auth_malformed",
-        "project",
-        "auth_paused",
-        "unsendable",
-    ];
+    /// The error itself, where it is the failure of an attempt that others shared.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        if let Self::Shared(error) = self { error.root() } else { self }
+    }
 
-    /// Whether the service looked at the credentials and refused them.
+    /// Whether a service looked at the credentials and refused them.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::Refused { .. } => true,
-            Self::Shared(error) => error.is_refusal(),
-            Self::Unavailable { .. }
-            | Self::Secret(_)
-            | Self::File { .. }
-            | Self::Setting { .. }
-            | Self::Setup(_)
-            | Self::Transport { .. }
-            | Self::Failed { .. }
-            | Self::Malformed { .. }
-            | Self::NoProject { .. }
-            | Self::ManyProjects { .. }
-            | Self::NoDomain
-            | Self::Paused { .. }
-            | Self::Target
-            | Self::Characters => false,
-        }
+        matches!(self.root(), Self::Refused { .. })
+    }
+
+    /// The message with those of its causes, on one line.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |told, cause| format!("{told}: {cause}"))
     }
 }
 

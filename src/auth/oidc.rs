@@ -50,6 +50,9 @@ enum TokenFrom {
 }
 
 impl Oidc {
+    /// Where the description stands.
+    pub(super) const ORIGIN: &str = "HUAWEICLOUD_OIDC_*";
+
     /// Reads the variables.
     pub(super) fn of(environment: &Environment) -> Result<Self, AuthError> {
         let needed = |name: &str| {

@@ -31,6 +31,9 @@ pub(super) struct Pod {
 }
 
 impl Pod {
+    /// Where the description stands.
+    pub(super) const ORIGIN: &str = "HC_CONTAINER_*";
+
     /// Reads the variables.
     pub(super) fn of(environment: &Environment) -> Result<Self, AuthError> {
         let needed = |name: &str| {

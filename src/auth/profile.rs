@@ -38,7 +38,7 @@ pub(super) fn plan(path: &Path, scope: Scope) -> Result<Plan, AuthError> {
     let option = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
     // The reader's own message is left out: it may quote the line.
     let ini = Ini::load_from_str_opt(&text, option)
-        .map_err(|error| wrong(format!("line {} is not of the form key = value", error.line + 1)))?;
+        .map_err(|error| wrong(format!("line {} is not of the form key = value", error.line)))?;
     let name = match scope {
         Scope::Project => "basic",
         Scope::Domain => "global",
@@ -48,7 +48,7 @@ pub(super) fn plan(path: &Path, scope: Scope) -> Result<Plan, AuthError> {
     let way = way(section).ok_or_else(|| {
         wrong(format!("[{name}] needs ak and sk, or idp_id and id_token_file; the others may be left out"))
     })?;
-    Ok(Plan { way, known })
+    Ok(Plan { way, known, origin: format!("{} [{name}]", path.display()) })
 }
 
 fn read(path: &Path) -> Result<String, AuthError> {

@@ -22,7 +22,7 @@ pub(super) fn get(
 ) -> Result<Request<Bytes>, AuthError> {
     let (target, headers) = authenticated(obtained, endpoint, path, query, scope, now)?;
     let url = format!("{}{target}", endpoint.origin());
-    if !is_kept(&url, &target) {
+    if !is_kept(&url, path, &sign::canonical_query(query)) {
         return Err(AuthError::Target);
     }
     let mut request = exchange::request(Method::GET, &url, &[], Bytes::new())?;
@@ -57,10 +57,9 @@ fn authenticated(
     }
 }
 
-/// Whether the URL library sends the target as it is: it resolves dots and encodes what it must.
-fn is_kept(url: &str, target: &str) -> bool {
+/// Whether the URL library sends path and query as they are: it resolves dots and encodes what it must.
+fn is_kept(url: &str, path: &str, query: &str) -> bool {
     reqwest::Url::parse(url).is_ok_and(|url| {
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        url.fragment().is_none() && format!("{}{query}", url.path()) == target
+        url.path() == path && url.query().unwrap_or_default() == query && url.fragment().is_none()
     })
 }

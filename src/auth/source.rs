@@ -17,7 +17,7 @@ use super::place::Place;
 use super::pod::Pod;
 use super::profile;
 use super::secret::reveal;
-use super::sign::Keys;
+use super::sign::{Keys, shortened};
 use super::token::{self, User};
 use crate::config::{CredentialSource, Endpoint, SecretFrom};
 use crate::model::Timestamp;
@@ -27,6 +27,8 @@ use crate::model::Timestamp;
 pub(super) struct Plan {
     pub(super) way: Way,
     pub(super) known: Known,
+    /// Where this was read, without what was read.
+    pub(super) origin: String,
 }
 
 /// The ways to credentials.
@@ -64,24 +66,44 @@ impl Plan {
         place: &Place,
         environment: &Environment,
     ) -> Result<Self, AuthError> {
-        let unknowing = |way| Self { way, known: Known::default() };
+        let plan = |way, origin: &str| Self { way, known: Known::default(), origin: origin.to_owned() };
         Ok(match source {
             CredentialSource::Keys { access_key, secret_key, security_token } => {
                 let keys = keys(access_key, secret_key, security_token.as_ref(), environment)?;
-                unknowing(Way::Standing(keys))
+                plan(Way::Standing(keys), &standing_in(access_key))
             }
             CredentialSource::Password { user, domain, password } => {
+                let origin = standing_in(password);
                 let password = environment.secret(password)?;
-                unknowing(Way::Password(User { name: user.clone(), domain: domain.clone(), password }))
+                let user = User { name: user.clone(), domain: domain.clone(), password };
+                plan(Way::Password(user), &origin)
             }
             CredentialSource::Profile(path) => profile(path.as_deref(), place, environment)?,
-            CredentialSource::EcsAgency => unknowing(Way::Metadata),
+            CredentialSource::EcsAgency => plan(Way::Metadata, "the metadata service"),
             CredentialSource::Oidc => {
-                Self { way: Way::Oidc(Oidc::of(environment)?), known: chain::known(environment) }
+                let way = Way::Oidc(Oidc::of(environment)?);
+                Self { known: chain::known(environment), ..plan(way, Oidc::ORIGIN) }
             }
-            CredentialSource::PodIdentity => unknowing(Way::Pod(Pod::of(environment)?)),
+            CredentialSource::PodIdentity => plan(Way::Pod(Pod::of(environment)?), Pod::ORIGIN),
             CredentialSource::Chain => chain::plan(place.scope, environment)?,
         })
+    }
+
+    /// Who will ask, and where that was read, in words.
+    pub(super) fn describe(&self) -> String {
+        let Self { way, origin, .. } = self;
+        match way {
+            Way::Standing(Keys { access_key, security_token, .. }) => {
+                let kind = if security_token.is_some() { "temporary access key" } else { "access key" };
+                format!("{kind} {} from {origin}", shortened(access_key))
+            }
+            Way::Password(User { name, domain, .. }) => {
+                format!("user {name} of account {domain}, password from {origin}")
+            }
+            Way::Federation(_) => format!("federated identity from {origin}"),
+            Way::Oidc(_) => format!("OIDC identity from {origin}"),
+            Way::Metadata | Way::Pod(_) | Way::Machine(_) => format!("temporary keys from {origin}"),
+        }
     }
 
     /// Asks for credentials where they are not at hand.
@@ -155,4 +177,13 @@ fn keys(
         secret_key: read(secret_key)?,
         security_token: security_token.map(read).transpose()?,
     })
+}
+
+/// Where a secret stands, in words.
+fn standing_in(from: &SecretFrom) -> String {
+    match from {
+        SecretFrom::Env(name) => name.clone(),
+        SecretFrom::File(path) => path.display().to_string(),
+        SecretFrom::Value(_) => "memory".to_owned(),
+    }
 }

@@ -20,7 +20,7 @@ use crate::model::Timestamp;
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub(super) generation: u64,
-    /// Held for its `Drop`, which lets the next request go.
+    #[expect(dead_code, reason = "held for its Drop, which lets the next request go")]
     pub(super) probe: Option<Arc<OwnedSemaphorePermit>>,
 }
 
