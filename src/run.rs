@@ -7,7 +7,7 @@ mod once;
 mod serve;
 mod signals;
 
-pub use exporter::{Exporter, Surroundings};
+pub use exporter::{Exporter, Rounds, Surroundings};
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
 struct Misuse(String);
 
 impl Misuse {
-    fn new(error: impl std::fmt::Display) -> anyhow::Error {
+    fn from_display(error: impl std::fmt::Display) -> anyhow::Error {
         Self(error.to_string()).into()
     }
 }
@@ -98,9 +98,9 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     signals::end_on(stop.clone())?;
     match &cli.command {
         None => {
-            let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::new)?;
+            let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
             let exporter = Exporter::new(surroundings(), stop.clone());
-            exporter.apply(&config).map_err(Misuse::new)?;
+            exporter.apply(&config).map_err(Misuse::from_display)?;
             serve::until_stopped(cli, exporter, stop).await
         }
         Some(Command::Demo(options)) => demo::run(cli, options, stop).await,

@@ -36,7 +36,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
         "The simulated service is up"
     );
     let exporter = Exporter::new(surroundings(), stop.clone());
-    exporter.apply(&config).map_err(Misuse::new)?;
+    exporter.apply(&config).map_err(Misuse::from_display)?;
     announce(cli);
     let served = serve::until_stopped(cli, exporter, stop).await;
     tasks.close();

@@ -94,25 +94,21 @@ impl Exporter {
         Ok(())
     }
 
-    /// Polls every account once, and publishes each as it comes.
+    /// The accounts as rounds of polls that the caller begins, one after the other.
     ///
     /// # Errors
     ///
     /// An account that cannot be set up.
-    pub fn once(&self, config: &Config) -> Result<impl Future<Output = ()>, AccountError> {
+    pub fn rounds(&self, config: &Config) -> Result<Rounds, AccountError> {
         let meters = |account: &config::Account| self.own.account(&account.name);
-        let accounts: Vec<poll::Account> = config
+        let accounts = config
             .accounts
             .iter()
-            .map(|account| build(account, config, &self.surroundings, &meters(account)))
-            .collect::<Result<_, _>>()?;
-        let (publisher, clock) = (self.publisher.clone(), self.surroundings.clock.clone());
-        Ok(async move {
-            let polls = accounts.into_iter().map(|mut account| {
-                let (publisher, clock) = (&publisher, &clock);
-                async move { poll::once(&mut account, publisher, clock).await }
-            });
-            futures_util::future::join_all(polls).await;
+            .map(|account| build(account, config, &self.surroundings, &meters(account)));
+        Ok(Rounds {
+            accounts: accounts.collect::<Result<_, _>>()?,
+            publisher: self.publisher.clone(),
+            clock: self.surroundings.clock.clone(),
         })
     }
 
@@ -149,5 +145,29 @@ impl Exporter {
     pub async fn ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Accounts that are polled when the caller says so: once for a cron job, step by step in tests.
+#[derive(Debug)]
+pub struct Rounds {
+    accounts: Vec<poll::Account>,
+    publisher: Publisher,
+    clock: Clock,
+}
+
+impl Rounds {
+    /// Polls every account once, and publishes each as it comes.
+    pub async fn poll(&mut self) {
+        let Self { accounts, publisher, clock } = self;
+        let polls = accounts.iter_mut().map(|account| poll::once(account, publisher, clock));
+        futures_util::future::join_all(polls).await;
+    }
+
+    /// Publishes what is known, as far as it is still fresh.
+    pub fn publish(&self) {
+        for account in &self.accounts {
+            self.publisher.publish(account.ledger.render(self.clock.now()));
+        }
     }
 }

@@ -11,12 +11,12 @@ use crate::exposition::{Encoding, Format};
 
 /// Polls every account once, prints the page in text 0.0.4, and fails where a collector failed.
 pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()> {
-    let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::new)?;
+    let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
     let exporter = Exporter::new(surroundings(), stop.clone());
-    let polls = exporter.once(&config).map_err(Misuse::new)?;
+    let mut rounds = exporter.rounds(&config).map_err(Misuse::from_display)?;
     tokio::select! {
         () = stop.cancelled() => anyhow::bail!("stopped before the poll was over"),
-        () = polls => {}
+        () = rounds.poll() => {}
     }
     let page = exporter.published().latest().context("no account was polled")?;
     let body = page.respond(Format::Text004, Encoding::Identity, &exporter.own().text(), None);

@@ -50,7 +50,7 @@ fn settings(cli: &Cli) -> anyhow::Result<Settings> {
         telemetry_path: cli.web.telemetry_path.clone(),
         enable_lifecycle: cli.web.enable_lifecycle,
         limits: Limits { scrapes: cli.web.max_requests, ..Limits::default() },
-        web: web.transpose().map_err(Misuse::new)?.map(Arc::new),
+        web: web.transpose().map_err(Misuse::from_display)?.map(Arc::new),
         ..Settings::default()
     })
 }

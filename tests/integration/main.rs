@@ -1,1 +1,6 @@
-//! The one integration binary.
+//! The exporter as a whole: from the service, which the simulator stands in for, to the page.
+//!
+//! One binary, because each further one costs a link; each module is one subject.
+
+mod harness;
+mod journey;

@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::super::http::{Bounds, Observer, Transport};
-use crate::config::{Account, ApiLimits, Collectors, CredentialSource, Detail, Endpoint, Region, Scope};
-use crate::model::{AccountName, RateUnit, Timestamp};
+use crate::config::{Account, CredentialSource, Endpoint, Region};
+use crate::model::{AccountName, Timestamp};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -99,25 +99,11 @@ impl Fake {
 
     /// An account whose service and identity service are this server.
     pub(super) fn account(&self, credentials: CredentialSource) -> Account {
+        let region = Region::new("cn-north-4").unwrap();
         Account {
-            name: AccountName::new("test"),
-            region: Region::new("cn-north-4").unwrap(),
             endpoint: self.endpoint(),
             iam_endpoint: self.endpoint(),
-            project_id: None,
-            scope: Scope::Project,
-            domain_id: None,
-            enterprise_project_id: None,
-            migproject: None,
-            credentials,
-            collectors: Collectors::default(),
-            limits: ApiLimits::default(),
-            speed_unit: RateUnit::default(),
-            disk_io_unit: RateUnit::default(),
-            clock_offset: 0,
-            detail: Detail::default(),
-            proxy: None,
-            ca_file: None,
+            ..Account::new(AccountName::new("test"), region, credentials)
         }
     }
 }
