@@ -38,7 +38,9 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
     let exporter = Exporter::new(surroundings(), stop.clone());
     exporter.apply(&config).map_err(Misuse::from_display)?;
     announce(cli);
-    let served = serve::until_stopped(cli, exporter, stop).await;
+    let served = serve::until_stopped(cli, exporter, stop.clone()).await;
+    // The simulated service would serve on where the exporter could not begin, as on a port in use.
+    stop.cancel();
     tasks.close();
     tasks.wait().await;
     served
