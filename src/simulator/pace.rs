@@ -40,6 +40,15 @@ impl Pace {
         }
     }
 
+    fn tell_member(self, key: &str, value: &mut Value) {
+        let Value::Number(number) = value else { return self.tell(value) };
+        if INSTANTS.contains(&key) {
+            self.instant(number);
+        } else if key == "remain_seconds" {
+            self.span(number);
+        }
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
