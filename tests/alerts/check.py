@@ -9,6 +9,7 @@ which it takes from .venv in the repository's root where it stands.
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +35,10 @@ TESTS = ROOT / "tests/alerts"
 def checks(rules, arguments):
     """Pairs of a check's name and what is wrong, nothing when it passes."""
     yield "promtool accepts the rules", tools.promtool("check", "rules", RULES)
-    for test in sorted(TESTS.glob("*.test.yml")):
-        yield f"promtool passes {test.name}", tools.promtool("test", "rules", test)
+    tests = sorted(TESTS.glob("*.test.yml"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for test, problem in zip(tests, pool.map(lambda test: tools.promtool("test", "rules", test), tests)):
+            yield f"promtool passes {test.name}", problem
     yield from cases.checks(rules, TESTS)
     yield from pages.checks(rules, ROOT)
     yield from manifest.checks(rules, RULES)

@@ -85,11 +85,12 @@ def windows(text, node):
 
 
 def thresholds(rule):
-    """The value of a threshold a tenth up and down, or by one where it is 0."""
+    """The value of a threshold a tenth up and down, or by one where it counts something."""
     if not rule.get("record", "").startswith(THRESHOLD):
         return
     value = re.fullmatch(r"vector\((.*)\)", rule["expr"]).group(1)
-    for change in ("+ 1", "- 1") if value == "0" else ("* 1.1", "* 0.9"):
+    measured = rule["record"].endswith(("_seconds", "_ratio"))
+    for change in ("* 1.1", "* 0.9") if measured else ("+ 1", "- 1"):
         yield "threshold", change, f"vector(({value}) {change})"
 
 
