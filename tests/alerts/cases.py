@@ -72,5 +72,6 @@ def strays(rules, tests):
 def checks(rules, tests):
     """One check for each alerting rule."""
     for rule in alerts(rules):
-        yield f"{rule['alert']} ({rule['labels']['severity']}) fires, stays silent, goes stale, recovers", problems(rule, tests)
+        name = f"{rule['alert']} ({rule['labels']['severity']})"
+        yield f"{name} fires, stays silent, goes stale, recovers", problems(rule, tests)
     yield "no test without its alert", strays(rules, tests)

@@ -69,19 +69,21 @@ def matchers(text, node):
     """Each label matcher dropped, and each alternative of a regular expression."""
     for matcher in node.matchers:
         comma = re.compile(r"\s*,?\s*").match(text, matcher.end).end()
-        yield "matcher", f"dropped: {node.name} {text[matcher.start:matcher.end]}", spliced(text, matcher.start, comma, "")
+        written = text[matcher.start:matcher.end]
+        yield "matcher", f"dropped: {node.name} {written}", spliced(text, matcher.start, comma, "")
         alternatives = matcher.value.split("|") if "~" in matcher.op else []
         for one in alternatives if len(alternatives) > 1 else []:
             rest = "|".join(a for a in alternatives if a != one)
             value = spliced(text, matcher.value_start, matcher.value_start + len(matcher.value), rest)
-            yield "matcher", f"without {one}: {text[matcher.start:matcher.end]}", value
+            yield "matcher", f"without {one}: {written}", value
 
 
 def windows(text, node):
     """Each range and offset halved."""
     for start, end in node.windows:
         half = f"{seconds(text[start:end]) / 2:.0f}s"
-        yield "window", f"{text[start:end]} to {half} in: {shown(text, node.start, node.end)}", spliced(text, start, end, half)
+        what = f"{text[start:end]} to {half} in: {shown(text, node.start, node.end)}"
+        yield "window", what, spliced(text, start, end, half)
 
 
 def thresholds(rule):

@@ -28,7 +28,9 @@ def shape(rule):
     name, labels, notes = rule["alert"], rule["labels"], rule["annotations"]
     if not name.startswith("HuaweiSms"):
         yield "the name does not begin with HuaweiSms"
-    if set(labels) != {"severity", "component"} or labels["severity"] not in SEVERITIES or labels["component"] not in COMPONENTS:
+    if set(labels) != {"severity", "component"}:
+        yield f"labels {sorted(labels)}"
+    elif labels["severity"] not in SEVERITIES or labels["component"] not in COMPONENTS:
         yield f"labels {labels}"
     if set(notes) != ANNOTATIONS or not all(notes.values()):
         yield f"annotations {sorted(notes)}"
@@ -123,7 +125,8 @@ def checks(rules, root):
     folder = root / "alerts/runbooks"
     for rule in alerts(rules):
         problems = [*shape(rule), *runbook(rule["alert"], folder)]
-        yield f"{rule['alert']} ({rule['labels']['severity']}) has labels, annotations and a runbook", "\n".join(problems)
+        name = f"{rule['alert']} ({rule['labels']['severity']})"
+        yield f"{name} has labels, annotations and a runbook", "\n".join(problems)
     pages = {page.stem for page in folder.glob("*.md")} - {rule["alert"] for rule in alerts(rules)} - {"error-codes"}
     yield "no runbook without its alert", "\n".join(sorted(pages))
     yield "every threshold is set and used", thresholds(rules)
