@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use huaweicloud_sms_exporter::config::{Config, Overrides};
 use huaweicloud_sms_exporter::exposition::Kind;
 use huaweicloud_sms_exporter::metrics::{Entry, Subject, all};
 
@@ -127,6 +128,23 @@ fn every_promise_names_tests_that_exist() {
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_configuration_in_the_readme_can_be_run() {
+    let readme = readme();
+    let block = readme.split("```yaml\n").find(|block| block.starts_with("poll_interval:"));
+    let (yaml, _) = block.and_then(|block| block.split_once("```")).expect("README.md shows a configuration");
+    let home = tempfile::tempdir().expect("a temporary directory");
+    for name in ["ak", "sk"] {
+        fs::write(home.path().join(name), "a-key").expect("a key is written");
+    }
+    let file = home.path().join("sms-exporter.yml");
+    fs::write(&file, yaml.replace("/run/secrets/", "")).expect("the configuration is written");
+    let environment = |name: &str| (name == "SMS_PASSWORD").then(|| "a-password".to_owned());
+    let config = Config::load(&file, &environment, &Overrides::default());
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(config.accounts.len() >= 2);
 }
 
 #[test]
