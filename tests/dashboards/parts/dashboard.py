@@ -44,7 +44,7 @@ class Grid:
 
 def _query_variable(name, label, description, text, *, regex="", many=True, everything=None, hide=0, kind=1):
     return {
-        "allValue": everything,
+        **({"allValue": everything} if everything else {}),
         "current": {},
         "datasource": DATASOURCE,
         "definition": text,

@@ -15,6 +15,11 @@ def _sum(labels, name, matchers=""):
     return f"sum by ({labels}) ({rate(own(name, matchers))})"
 
 
+def _or_none(expression, label):
+    """What is there, or a zero called "none": a graph that says "No data" leaves one in doubt."""
+    return f'{expression} or label_replace(vector(0), "{label}", "none", "", "")'
+
+
 def _plain(name, matchers=""):
     """A selector for a metric of the exporter that belongs to no account."""
     return metric("sms_exporter_" + name, 'job=~"$job"', matchers)
@@ -60,7 +65,7 @@ def _polls():
         timeline("Polls", "Whether each collector's last poll was good. One red lane: that operation is refused or its "
                  "answers changed. All red: credentials, network or the service.",
                  [query("A", one(key, own("poll_success")), "{{account}} {{collector}}")], mappings=codes.SUCCESS),
-        series("Data age", "Time since each collector's last good poll. A saw tooth as high as the poll interval is "
+        series("Data age by collector", "Time since each collector's last good poll. A saw tooth as high as the poll interval is "
                "right; a slope that does not fall means that polls fail. At ten minutes somebody is paged.",
                [query("A", age(one(key, own("poll_last_success_timestamp_seconds"))), "{{account}} {{collector}}")],
                "s", thresholds=FRESH),
@@ -68,8 +73,7 @@ def _polls():
                "another; make the interval longer or switch collectors off.",
                [query("A", one(key, own("poll_duration_seconds")), "{{account}} {{collector}}")], "s"),
         series("Failed polls", "Failed polls per hour, by reason. The exporter's log has one line for each with the "
-               "whole error.", [query("A", f"{polls} * 3600", "{{account}} {{collector}} {{reason}}")], "none", bars=True,
-               none="No poll failed"),
+               "whole error.", [query("A", _or_none(f"{polls} * 3600 > 0", "reason"), "{{account}} {{collector}} {{reason}}")], "none", bars=True),
     ]
 
 
@@ -81,16 +85,16 @@ def _api():
                [query("A", _sum("operation", "api_requests_total"), "{{operation}}")], "reqps", stacked=True),
         series("Answers that are not 2xx", "By operation and code. 401 and 403: credentials or a missing permission; "
                "429: throttled; 5xx: the service; no number: the request had no answer.",
-               [query("A", _sum("operation, code", "api_requests_total", FAILED) + " > 0", "{{operation}} {{code}}")],
-               "reqps", bars=True, none="Every answer is 2xx"),
+               [query("A", _or_none(_sum("operation, code", "api_requests_total", FAILED) + " > 0", "code"), "{{operation}} {{code}}")],
+               "reqps", bars=True),
         series("Latency", "The time within which half and 95 % of the answers come. Slow answers make polls slow: try a "
                "nearer exporter, then ask the service.",
                [query("A", f"histogram_quantile(0.95, {buckets})", "95 % {{operation}}"),
                 query("B", f"histogram_quantile(0.5, {buckets})", "50 % {{operation}}")], "s"),
         series("Retries", "Requests made again, by reason. Some are normal; a constant rate means that something refuses "
                "or times out: see the answers beside this.",
-               [query("A", _sum("operation, reason", "api_retries_total") + " > 0", "{{operation}} {{reason}}")],
-               "reqps", bars=True, none="No retries"),
+               [query("A", _or_none(_sum("operation, reason", "api_retries_total") + " > 0", "reason"), "{{operation}} {{reason}}")],
+               "reqps", bars=True),
     ]
 
 
@@ -98,8 +102,7 @@ def _budget():
     return [
         series("Throttling", "Answers 429 by operation. If they keep coming, set a longer poll interval or ask the "
                "service for a higher quota.",
-               [query("A", _sum("operation", "api_throttled_total"), "{{operation}}")], "reqps", bars=True,
-               none="Not throttled"),
+               [query("A", _or_none(_sum("operation", "api_throttled_total") + " > 0", "operation"), "{{operation}}")], "reqps", bars=True),
         series("Request budget", "The rate that the exporter allows itself, and what it uses. The allowed rate falls after "
                "429s and comes back by itself.",
                [query("A", one("account, instance", own("api_rate_limit_requests_per_second")), "allowed {{account}}"),
@@ -112,22 +115,24 @@ def _budget():
 
 def _page():
     missing = f"{one('account, collector', own('objects_expected'))} - {one('account, collector', own('objects_exported'))}"
-    dropped = f"sum by (family) ({_plain('series_dropped')}) > 0"
-    odd = "sum by (field) ({}) * 3600 > 0"
+    dropped = f"sum by (instance) ({_plain('series_dropped')})"
+
+    def odd(label, name):
+        return _or_none(f"sum by ({label}) ({rate(own(name))}) * 3600 > 0", label)
     return [
         series("Objects that are missing", "Objects that the API announced and that did not come. Shortly above zero "
                "while the list changes; constantly above zero: incomplete data, see the exporter's log.",
                [query("A", missing, "{{account}} {{collector}}")], "none"),
         series("Odd values", "Values per hour that are outside the documents: malformed, unknown, or twice there. Unknown "
                "ones are a new version of the API: look for a new version of the exporter.",
-               [query("A", odd.format(rate(own("malformed_values_total"))), "malformed {{field}}"),
-                query("B", odd.format(rate(own("unknown_values_total"))), "unknown {{field}}"),
-                query("C", f"sum by (collector) ({rate(own('duplicates_dropped_total'))}) * 3600 > 0",
-                      "twice there {{collector}}")], "none", bars=True, none="No odd values"),
+               [query("A", odd("field", "malformed_values_total"), "malformed {{field}}"),
+                query("B", odd("field", "unknown_values_total"), "unknown {{field}}"),
+                query("C", odd("collector", "duplicates_dropped_total"),
+                      "twice there {{collector}}")], "none", bars=True),
         series("Series", "Samples on the page and samples that the configured caps dropped. Anything dropped is not in "
                "any panel or alert: raise the cap, or switch the family off on purpose.",
                [query("A", f"sum by (instance) ({_plain('series')})", "on the page {{instance}}"),
-                query("B", dropped, "dropped {{family}}")], "none"),
+                query("B", dropped, "dropped {{instance}}")], "none"),
         series("Size of the page", "Bytes of the last page by encoding. Many megabytes: let Prometheus ask for gzip, or "
                "narrow the scrape with collect[] and exclude[].",
                [query("A", one("instance, encoding", _plain("page_bytes")), "{{encoding}}")], "bytes"),

@@ -136,7 +136,7 @@ def _counts():
 
 def _states_over_time():
     states = one("account, state", fleet("sources"))
-    seen = f"sum by (state) (max_over_time({fleet('sources')}[$__range] @ end())) > 0"
+    seen = f"max by (state) (max_over_time({fleet('sources')}[$__range] @ end())) > 0"
     return series(
         "Servers by state", "How many servers are in each state; states that did not occur in the chosen time are left "
         "out. Red that grows: see what needs attention. Blue that never turns green: servers replicate but nobody cuts "

@@ -96,6 +96,7 @@ def stat(title, description, queries, unit=None, *, mappings=None, thresholds=No
         "justifyMode": "auto",
         "orientation": "auto",
         "reduceOptions": {"calcs": [calc], "fields": "", "values": False},
+        "showPercentChange": False,
         "textMode": text,
         "wideLayout": True,
     }
@@ -181,7 +182,7 @@ def timeline(title, description, queries, *, mappings, overrides=(), none="No da
     defaults = field(None, mappings, steps("text"), "thresholds", custom, noValue=none)
     options = {
         "alignValue": "left",
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
         "mergeValues": True,
         "rowHeight": 0.85,
         "showValue": "auto",
@@ -212,11 +213,13 @@ def table(title, description, queries, columns, *, unit="none", hidden=(), sort=
     custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": False}
     options = {
         "cellHeight": "sm",
-        "footer": {"countRows": False, "enablePagination": False, "fields": "", "reducer": ["sum"], "show": False},
+        "frameIndex": 0,
         "showHeader": True,
         "sortBy": [{"desc": desc, "displayName": name} for name, desc in sort],
     }
-    hide = [named(name, custom__hidden=True) for name in hidden]
+    # Grafana 10 and 11 read the first, 12 and later the second.
+    hide = [named(name, custom__hidden=True, custom__hideFrom={"legend": False, "tooltip": False, "viz": True})
+            for name in hidden]
     return panel("table", title, description, queries, defaults=field(unit, None, steps("text"), "thresholds", custom, noValue=none),
                  options=options, overrides=[*overrides, *hide], transformations=transformations)
 

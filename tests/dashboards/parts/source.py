@@ -67,7 +67,7 @@ def _facts():
     def info(name, labels):
         return one(f"{SOURCE_KEY}, {labels}", chosen(name))
     server = table(
-        "Server", "What the server is, by its agent. An old agent is the first thing to renew when checks or "
+        "About the server", "What the server is, by its agent. An old agent is the first thing to renew when checks or "
         "replication fail for no clear reason.",
         [rows("A", info("source_info", "source_name, hostname, ip, os_type, os_version, firmware, agent_version")),
          rows("B", one(SOURCE_KEY, chosen("source_cpu_cores"))),
@@ -81,7 +81,7 @@ def _facts():
         none="No such server")
     labels = "task_id, task_name, type, priority, region_id, project_name, target_server_name, target_ip"
     task = table(
-        "Task", "Where the server is migrated to, and how. Compare the target's name and address with the plan before "
+        "About the task", "Where the server is migrated to, and how. Compare the target's name and address with the plan before "
         "a cutover.",
         [rows("A", info("task_info", labels)),
          rows("B", f"{_task('task_started_timestamp_seconds')} * 1000"),
@@ -117,7 +117,7 @@ def _movement():
                           named("limit", color={"fixedColor": "orange", "mode": "fixed"}, custom__lineStyle=DASHED,
                                 custom__fillOpacity=0),
                           named("stops at", color={"fixedColor": "red", "mode": "fixed"}, custom__fillOpacity=0)]),
-        series("Time left", "The service's estimate, its remaining time, and bytes left over the present rate. If ours "
+        series("Time left over time", "The service's estimate, its remaining time, and bytes left over the present rate. If ours "
                "stays far above the service's, expect the later end.",
                [query("A", service_time_left(), "service's estimate"),
                 query("B", _task("task_remaining_seconds"), "service's remaining time"),
