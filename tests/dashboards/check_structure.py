@@ -127,7 +127,8 @@ def override_problems(panel):
     refs = [target["refId"] for target in panel["targets"]]
     for item in panel["fieldConfig"]["overrides"]:
         kind, wanted = item["matcher"]["id"], item["matcher"]["options"]
-        hit = {"byName": matches, "byFrameRefID": refs.__contains__}.get(kind, lambda _: False)
+        hit = {"byName": matches, "byFrameRefID": refs.__contains__,
+               "byType": lambda wanted: wanted == "number" and panel["type"] == "table"}.get(kind, lambda _: False)
         if not hit(wanted):
             yield f"the override {kind} {wanted} hits no field"
         for entry in item["properties"]:

@@ -4,7 +4,7 @@ from . import codes
 from .dashboard import Grid, dashboard
 from .model import (SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, bars,
                     table)
-from .queries import (ACCOUNT, SOURCE, SOURCE_KEY, chosen, fleet, in_states, one, rate, age)
+from .queries import (ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one)
 from .shared import (SEVERITIES, STATE_CELL, bytes_left, data_age, gained, limits, own_time_left, progress,
                      service_time_left, source_speed, speeds)
 
@@ -177,9 +177,9 @@ def _progress():
          "Value #D": "Total", "Value #E": "Speed", "Value #F": "Time left", "account": "Account"},
         hidden=["source_id"], sort=[("Progress", True)],
         overrides=[
-            named("Server", links=SOURCE_LINK, custom__width=220),
-            named("State", custom__width=120, **STATE_CELL),
-            named("Progress", unit="percentunit", decimals=1, color={"mode": "continuous-BlPu"}, **gauge_cell()),
+            named("Server", links=SOURCE_LINK, custom__width=220, custom__filterable=True),
+            named("State", custom__width=120, custom__filterable=True, **STATE_CELL),
+            named("Progress", unit="percentunit", decimals=1, thresholds=steps("blue", (0.999, "green")), **gauge_cell()),
             named("Replicated", unit="bytes", decimals=1, custom__width=110),
             named("Total", unit="bytes", decimals=1, custom__width=110),
             named("Speed", unit="Bps", decimals=1, custom__width=110),
@@ -192,25 +192,25 @@ def _progress():
 def _events():
     errors = one("account, error_code, category", fleet("migration_errors"))
 
-    def changes(name):
-        return f"sum({one('account', rate(fleet(name)))}) * 3600"
+    def changes(labels, name):
+        events = one(f"account{labels}", f"increase({fleet(name)}[$__rate_interval])")
+        return f"sum({events}) or vector(0)"
     return [
         bars("Errors by code", "The error codes that stand now, and at how many servers. One code at many servers has "
              "one cause: deal with it once, by the table of codes in the runbook.",
              [query("A", f"topk(8, sum by (error_code, category) ({errors}) > 0)", "{{error_code}} {{category}}",
                     instant=True)],
              "none", thresholds=steps("red"), none="No errors"),
-        series("Agents that drop out and come back", "Agents lost and found, per hour. Losses that are not followed by "
+        series("Agents that drop out and come back", "Agents lost and found at each time. Losses that are not followed by "
                "as many returns are in the table above. Both high: the link is unstable, have the network looked at.",
-               [query("A", changes("agent_disconnects_total"), "lost"),
-                query("B", changes("agent_reconnects_total"), "came back")], "none",
+               [query("A", changes("", "agent_disconnects_total"), "lost"),
+                query("B", changes("", "agent_reconnects_total"), "came back")], "none",
+               bars=True,
                overrides=[coloured("lost", "orange"), coloured("came back", "green")]),
-        series("Failures", "Tasks that failed and checks that began to say ERROR, per hour, since this exporter "
-               "started. A burst has one cause: look at the codes beside this, then at what changed at that time.",
-               [query("A", f"sum({one('account, error_code, category', rate(fleet('task_failures_total')))}) * 3600 "
-                           "or vector(0)", "tasks"),
-                query("B", f"sum({one('account, check, error_code', rate(fleet('check_failures_total')))}) * 3600 "
-                           "or vector(0)", "checks")], "none",
+        series("Failures", "Tasks that failed and checks that began to say ERROR, at each time. A burst has one cause: "
+               "look at the codes beside this, then at what changed at that time.",
+               [query("A", changes(", error_code, category", "task_failures_total"), "tasks"),
+                query("B", changes(", check, error_code", "check_failures_total"), "checks")], "none", bars=True,
                overrides=[coloured("tasks", "red"), coloured("checks", "yellow")]),
     ]
 
@@ -218,7 +218,7 @@ def _events():
 def build():
     """The dashboard of the fleet."""
     grid = Grid()
-    grid.numbers(4, *_counts())
+    grid.line(4, *zip((3, 2, 3, 3, 3, 3, 4, 3), _counts()))
     grid.line(9, (15, _needs_attention()), (9, _alerts()))
     grid.line(9, (12, _states_over_time()), (12, _throughput()))
     grid.line(14, (24, _progress()))

@@ -103,35 +103,21 @@ def stat(title, description, queries, unit=None, *, mappings=None, thresholds=No
     return panel("stat", title, description, queries, defaults=defaults, options=options, overrides=overrides)
 
 
-def gauge(title, description, queries, unit, *, thresholds, maximum=1):
-    """A dial from zero to `maximum`."""
-    defaults = field(unit, None, thresholds, min=0, max=maximum, noValue="-")
-    options = {
-        "minVizHeight": 75,
-        "minVizWidth": 75,
-        "orientation": "auto",
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        "showThresholdLabels": False,
-        "showThresholdMarkers": True,
-        "sizing": "auto",
-    }
-    return panel("gauge", title, description, queries, defaults=defaults, options=options)
-
-
 def bars(title, description, queries, unit, *, thresholds, maximum=None, none="-"):
     """Horizontal bars, one per series, for a handful of series."""
     bounds = {"min": 0} if maximum is None else {"min": 0, "max": maximum}
     defaults = field(unit, None, thresholds, noValue=none, **bounds)
     options = {
         "displayMode": "basic",
-        "maxVizHeight": 300,
+        "maxVizHeight": 26,
         "minVizHeight": 16,
         "minVizWidth": 8,
-        "namePlacement": "auto",
+        "namePlacement": "left",
         "orientation": "horizontal",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "showUnfilled": True,
-        "sizing": "auto",
+        "sizing": "manual",
+        "text": {"titleSize": 13, "valueSize": 13},
         "valueMode": "color",
     }
     return panel("bargauge", title, description, queries, defaults=defaults, options=options)
@@ -145,7 +131,7 @@ def series(title, description, queries, unit, *, stacked=False, overrides=(), le
         "axisLabel": "",
         "axisPlacement": "auto",
         "drawStyle": "bars" if bars else "line",
-        "fillOpacity": 60 if stacked or bars else 8,
+        "fillOpacity": 60 if stacked else 90 if bars else 8,
         "gradientMode": "none",
         "hideFrom": {"legend": False, "tooltip": False, "viz": False},
         "lineInterpolation": "stepAfter" if stacked else "linear",
@@ -210,18 +196,20 @@ def table(title, description, queries, columns, *, unit="none", hidden=(), sort=
         {"id": "filterFieldsByName", "options": keep},
         {"id": "organize", "options": organize},
     ]
-    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": False}
+    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}
     options = {
         "cellHeight": "sm",
         "frameIndex": 0,
         "showHeader": True,
         "sortBy": [{"desc": desc, "displayName": name} for name, desc in sort],
     }
+    # The table's own `noValue` is what an empty table says; in a cell it would be out of place.
+    cells = override("byType", "number", noValue="-")
     # Grafana 10 and 11 read the first, 12 and later the second.
     hide = [named(name, custom__hidden=True, custom__hideFrom={"legend": False, "tooltip": False, "viz": True})
             for name in hidden]
     return panel("table", title, description, queries, defaults=field(unit, None, steps("text"), "thresholds", custom, noValue=none),
-                 options=options, overrides=[*overrides, *hide], transformations=transformations)
+                 options=options, overrides=[cells, *overrides, *hide], transformations=transformations)
 
 
 def gauge_cell(maximum=1):
@@ -235,7 +223,7 @@ def gauge_cell(maximum=1):
 
 def coloured_cell(mappings):
     """The properties that show a column of a table as coloured words."""
-    return {"mappings": mappings, "custom__cellOptions": {"mode": "basic", "type": "color-background"}}
+    return {"mappings": mappings, "custom__align": "left", "custom__cellOptions": {"mode": "basic", "type": "color-background"}}
 
 
 SOURCE_LINK = [{

@@ -2,7 +2,7 @@
 
 from . import codes
 from .dashboard import Grid, dashboard
-from .model import (coloured, coloured_cell, gauge, gauge_cell, named, override, query, rows, series, stat, steps, table,
+from .model import (coloured, coloured_cell, gauge_cell, named, override, query, rows, series, stat, steps, table,
                     timeline)
 from .queries import SOURCE_KEY, TASK_KEY, age, chosen, one
 from .shared import bytes_left, data_age, gained, own_time_left, progress, service_time_left
@@ -34,9 +34,9 @@ def _now():
              "that the server is up, the agent runs and it reaches the service on port 443.",
              [query("A", one(SOURCE_KEY, chosen("source_connected")), "agent")], mappings=codes.CONNECTED,
              background=True),
-        gauge("Replicated", "The share of the server's bytes that is copied. Standing still while the state is "
-              "replicate: compare speed with limit below.", [query("A", progress(), "replicated")], "percentunit",
-              thresholds=steps("blue", (0.999, "green"))),
+        stat("Replicated", "The share of the server's bytes that is copied. Standing still while the state is "
+             "replicate: compare speed with limit below.", [query("A", progress(), "replicated")], "percentunit",
+             thresholds=steps("blue", (0.999, "green")), graph=True, decimals=1),
         stat("Bytes left", "What has still to be copied. If it grows, the disks fill faster than they are copied.",
              [query("A", bytes_left(), "left")], "bytes", graph=True, decimals=1),
         stat("Time left", "The service's estimate for the running task. Compare it with ours below; plan the cutover by "

@@ -146,12 +146,12 @@ def _stalls():
 
 
 def _events():
-    def hourly(name):
-        return f"sum({one('account', rate(fleet(name)))}) * 3600"
-    return series("Overspeed", "How often a task went above its limit, and how often one was then stopped, per hour, of "
+    def changes(name):
+        return f"sum({one('account', f'increase({fleet(name)}[$__rate_interval])')}) or vector(0)"
+    return series("Overspeed", "How often a task went above its limit, and how often one was then stopped, at each time, of "
                   "whole accounts. If stops follow: raise limits, or the threshold, or install tc.",
-                  [query("A", hourly("overspeed_events_total"), "went above the limit"),
-                   query("B", hourly("overspeed_stops_suspected_total"), "stop suspected")], "none",
+                  [query("A", changes("overspeed_events_total"), "went above the limit"),
+                   query("B", changes("overspeed_stops_suspected_total"), "stop suspected")], "none", bars=True,
                   overrides=[coloured("went above the limit", "orange"), coloured("stop suspected", "red")])
 
 

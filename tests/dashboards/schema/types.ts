@@ -11,7 +11,6 @@ import type {
   VariableModel,
 } from '@grafana/schema';
 import type { Options as BarGaugeOptions } from 'grafana-panels/bargauge/panelcfg/x/BarGaugePanelCfg_types.gen';
-import type { Options as GaugeOptions } from 'grafana-panels/gauge/panelcfg/x/GaugePanelCfg_types.gen';
 import type { Options as StatOptions } from 'grafana-panels/stat/panelcfg/x/StatPanelCfg_types.gen';
 import type {
   FieldConfig as TimelineField,
@@ -52,8 +51,6 @@ interface NoCustom {}
 // `spanNulls` and `insertNulls` are read by the timeline, though its generated type lacks them.
 type TimelineCustom = TimelineField & { insertNulls?: boolean; spanNulls?: boolean };
 
-type NewGaugeOption = 'barShape' | 'barWidthFactor' | 'effects' | 'segmentCount' | 'segmentSpacing' | 'shape';
-
 // Columns are hidden by `hidden` up to Grafana 11, by `hideFrom` from 12 on; each ignores the other.
 type TableCustom = TableField & { hidden?: boolean; hideFrom?: HideSeriesConfig };
 
@@ -61,8 +58,6 @@ type TableCustom = TableField & { hidden?: boolean; hideFrom?: HideSeriesConfig 
 export interface Panels {
   // `legend` of bars and `percentChangeColorMode` came with Grafana 11.
   bargauge: Shown<'bargauge', Defaulted<BarGaugeOptions, 'legend'>, NoCustom>;
-  // Grafana 12 draws gauges anew and has a default for each of its new options.
-  gauge: Shown<'gauge', Defaulted<GaugeOptions, NewGaugeOption>, NoCustom>;
   row: { collapsed: boolean; gridPos: GridPos; id: number; panels: []; title: string; type: 'row' };
   stat: Shown<'stat', Defaulted<StatOptions, 'percentChangeColorMode'>, NoCustom>;
   'state-timeline': Shown<'state-timeline', Defaulted<TimelineOptions, 'timezone'>, TimelineCustom>;
