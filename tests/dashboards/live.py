@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import pathlib
+import re
 import sys
 import time
 import urllib.error
@@ -63,7 +64,7 @@ def filled(text, choice, step, since):
     values = {**choice, "__rate_interval": f"{window}s", "__interval": f"{step}s", "__range": f"{since}s"}
     for name in sorted(values, key=len, reverse=True):
         text = text.replace("${" + name + "}", values[name]).replace("$" + name, values[name])
-    if "$" in text.replace('"$1"', ""):
+    if re.search(r"\$(?!1\b)", text):
         raise ValueError(f"a variable is left: {text}")
     return text
 

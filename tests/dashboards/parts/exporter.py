@@ -11,13 +11,13 @@ FAILED = 'code!~"2.."'
 
 
 def _sum(labels, name, matchers=""):
-    """A counter's rate, added over exporters: each makes its own requests."""
-    return f"sum by ({labels}) ({rate(own(name, matchers))})"
+    """A counter's rate per minute, added over exporters: each makes its own requests."""
+    return f"sum by ({labels}) ({rate(own(name, matchers))}) * 60"
 
 
 def _or_none(expression, label):
     """What is there, or a zero called "none": a graph that says "No data" leaves one in doubt."""
-    return f'{expression} or label_replace(vector(0), "{label}", "none", "", "")'
+    return f'{expression} or on () label_replace(vector(0), "{label}", "none", "", "")'
 
 
 def _plain(name, matchers=""):
@@ -82,19 +82,18 @@ def _api():
     return [
         series("Requests", "Requests to the API by operation. More than expected: fewer sources per page than there "
                "should be, or many retries.",
-               [query("A", _sum("operation", "api_requests_total"), "{{operation}}")], "reqps", stacked=True),
+               [query("A", _sum("operation", "api_requests_total"), "{{operation}}")], "reqpm"),
         series("Answers that are not 2xx", "By operation and code. 401 and 403: credentials or a missing permission; "
                "429: throttled; 5xx: the service; no number: the request had no answer.",
                [query("A", _or_none(_sum("operation, code", "api_requests_total", FAILED) + " > 0", "code"), "{{operation}} {{code}}")],
-               "reqps", bars=True),
-        series("Latency", "The time within which half and 95 % of the answers come. Slow answers make polls slow: try a "
+               "reqpm", bars=True),
+        series("Latency", "The time within which 95 % of the answers come. Slow answers make polls slow: try a "
                "nearer exporter, then ask the service.",
-               [query("A", f"histogram_quantile(0.95, {buckets})", "95 % {{operation}}"),
-                query("B", f"histogram_quantile(0.5, {buckets})", "50 % {{operation}}")], "s"),
+               [query("A", f"histogram_quantile(0.95, {buckets})", "{{operation}}")], "s"),
         series("Retries", "Requests made again, by reason. Some are normal; a constant rate means that something refuses "
                "or times out: see the answers beside this.",
                [query("A", _or_none(_sum("operation, reason", "api_retries_total") + " > 0", "reason"), "{{operation}} {{reason}}")],
-               "reqps", bars=True),
+               "reqpm", bars=True),
     ]
 
 
@@ -102,14 +101,14 @@ def _budget():
     return [
         series("Throttling", "Answers 429 by operation. If they keep coming, set a longer poll interval or ask the "
                "service for a higher quota.",
-               [query("A", _or_none(_sum("operation", "api_throttled_total") + " > 0", "operation"), "{{operation}}")], "reqps", bars=True),
+               [query("A", _or_none(_sum("operation", "api_throttled_total") + " > 0", "operation"), "{{operation}}")], "reqpm", bars=True),
         series("Request budget", "The rate that the exporter allows itself, and what it uses. The allowed rate falls after "
                "429s and comes back by itself.",
-               [query("A", one("account, instance", own("api_rate_limit_requests_per_second")), "allowed {{account}}"),
-                query("B", _sum("account, instance", "api_requests_total"), "used {{account}}")], "reqps"),
+               [query("A", one("account, instance", own("api_rate_limit_requests_per_second")) + " * 60", "allowed {{account}}"),
+                query("B", _sum("account, instance", "api_requests_total"), "used {{account}}")], "reqpm"),
         series("Waiting for the budget", "Share of the time that requests wait for their turn. Above one, more than one "
                "waits at a time: lengthen the interval or raise the budget.",
-               [query("A", _sum("account", "api_budget_wait_seconds_total"), "{{account}}")], "percentunit"),
+               [query("A", f"sum by (account) ({rate(own('api_budget_wait_seconds_total'))})", "{{account}}")], "percentunit"),
     ]
 
 
@@ -117,18 +116,19 @@ def _page():
     missing = f"{one('account, collector', own('objects_expected'))} - {one('account, collector', own('objects_exported'))}"
     dropped = f"sum by (instance) ({_plain('series_dropped')})"
 
-    def odd(label, name):
-        return _or_none(f"sum by ({label}) ({rate(own(name))}) * 3600 > 0", label)
+    def odd(word, label, name):
+        events = f"sum by ({label}) ({rate(own(name))}) * 3600 > 0"
+        return f'label_replace({events}, "what", "{word} $1", "{label}", "(.*)")'
+    strange = " or ".join([odd("malformed", "field", "malformed_values_total"),
+                           odd("unknown", "field", "unknown_values_total"),
+                           odd("twice there:", "collector", "duplicates_dropped_total")])
     return [
         series("Objects that are missing", "Objects that the API announced and that did not come. Shortly above zero "
                "while the list changes; constantly above zero: incomplete data, see the exporter's log.",
                [query("A", missing, "{{account}} {{collector}}")], "none"),
         series("Odd values", "Values per hour that are outside the documents: malformed, unknown, or twice there. Unknown "
                "ones are a new version of the API: look for a new version of the exporter.",
-               [query("A", odd("field", "malformed_values_total"), "malformed {{field}}"),
-                query("B", odd("field", "unknown_values_total"), "unknown {{field}}"),
-                query("C", odd("collector", "duplicates_dropped_total"),
-                      "twice there {{collector}}")], "none", bars=True),
+               [query("A", _or_none(f"({strange})", "what"), "{{what}}")], "none", bars=True),
         series("Series", "Samples on the page and samples that the configured caps dropped. Anything dropped is not in "
                "any panel or alert: raise the cap, or switch the family off on purpose.",
                [query("A", f"sum by (instance) ({_plain('series')})", "on the page {{instance}}"),
@@ -138,7 +138,7 @@ def _page():
                [query("A", one("instance, encoding", _plain("page_bytes")), "{{encoding}}")], "bytes"),
         series("Page requests", "Requests to the exporter by path and code. Other codes than 2xx: a password or a "
                "certificate is wrong, or somebody tries paths.",
-               [query("A", f"sum by (path, code) ({rate(_plain('http_requests_total'))})", "{{path}} {{code}}")], "reqps"),
+               [query("A", f"sum by (path, code) ({rate(_plain('http_requests_total'))}) * 60", "{{path}} {{code}}")], "reqpm"),
         series("Scrape duration", "How long Prometheus takes to get a page. Near the scrape timeout (10 s by default): "
                "narrow the scrape or raise the timeout.",
                [query("A", 'max by (instance) (scrape_duration_seconds{job=~"$job"})', "{{instance}}")], "s"),
@@ -147,24 +147,23 @@ def _page():
 
 def _process():
     return [
-        series("Processor", "Processors in use. A constant full one: the page is rendered too often; lengthen the poll "
-               "interval.", [query("A", f"max by (instance) ({rate(process('process_cpu_seconds_total'))})", "{{instance}}")],
-               "none", decimals=2),
+        series("Processor", "Share of one processor. Constantly near 100 %: the page is rendered too often; lengthen the "
+               "poll interval.", [query("A", f"max by (instance) ({rate(process('process_cpu_seconds_total'))})",
+                                        "{{instance}}")], "percentunit"),
         series("Memory", "Resident memory. It follows the number of servers; growth with a constant fleet is a leak: "
                "please report it.",
                [query("A", f"max by (instance) ({process('process_resident_memory_bytes')})", "{{instance}}")], "bytes"),
-        series("Open files", "File descriptors in use and allowed. Near the limit: too many clients keep connections "
-               "open; raise the limit of the unit.",
-               [query("A", f"max by (instance) ({process('process_open_fds')})", "open {{instance}}"),
-                query("B", f"max by (instance) ({process('process_max_fds')})", "allowed {{instance}}")], "none",
-               overrides=[]),
+        series("Open files", "Share of the allowed file descriptors that is in use. Near 100 %: too many clients keep "
+               "connections open; raise the limit of the unit.",
+               [query("A", f"max by (instance) ({process('process_open_fds')} / {process('process_max_fds')})",
+                      "{{instance}}")], "percentunit", thresholds=steps("transparent", (0.8, "red"))),
         table("Versions", "What runs where, and since when. Two exporters side by side should be of one version. A start "
               "that nobody made is a crash: see the log before it.",
               [rows("A", f"max by (instance, version, revision, rustc) ({_plain('build_info')})"),
                rows("B", f"max by (instance) ({process('process_start_time_seconds')}) * 1000")],
               {"instance": "Exporter", "version": "Version", "revision": "Revision", "rustc": "Built with",
                "Value #B": "Started"},
-              overrides=[named("Started", unit="dateTimeAsIso", custom__width=165)], none="No exporter"),
+              overrides=[named("Started", unit="dateTimeAsIso")], none="No exporter"),
     ]
 
 
@@ -181,7 +180,9 @@ def build():
     grid.numbers(7, *page[:3])
     grid.numbers(7, *page[3:])
     grid.row("The process")
-    grid.numbers(7, *_process())
+    processor, memory, files, versions = _process()
+    grid.numbers(7, processor, memory, files)
+    grid.line(4, (24, versions))
     return dashboard("exporter", "Huawei Cloud SMS / Exporter",
                      "The exporter itself: whether it polls, what the API answers, what it exposes and what it needs. "
                      "The choice of a server changes nothing here and is only carried to the other dashboards.",

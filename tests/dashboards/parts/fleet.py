@@ -2,8 +2,7 @@
 
 from . import codes
 from .dashboard import Grid, dashboard
-from .model import (SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, bars,
-                    table)
+from .model import (SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, table)
 from .queries import (ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one)
 from .shared import (SEVERITIES, STATE_CELL, bytes_left, data_age, gained, limits, own_time_left, progress,
                      service_time_left, source_speed, speeds)
@@ -196,11 +195,12 @@ def _events():
         events = one(f"account{labels}", f"increase({fleet(name)}[$__rate_interval])")
         return f"sum({events}) or vector(0)"
     return [
-        bars("Errors by code", "The error codes that stand now, and at how many servers. One code at many servers has "
-             "one cause: deal with it once, by the table of codes in the runbook.",
-             [query("A", f"topk(8, sum by (error_code, category) ({errors}) > 0)", "{{error_code}} {{category}}",
-                    instant=True)],
-             "none", thresholds=steps("red"), none="No errors"),
+        table("Errors by code", "The error codes that stand now, and at how many servers. One code at many servers has "
+              "one cause: deal with it once, by the table of codes in the runbook.",
+              [rows("A", f"topk(20, sum by (error_code, category) ({errors}) > 0)")],
+              {"error_code": "Code", "category": "Category", "Value": "Servers"}, sort=[("Servers", True)],
+              overrides=[named("Code", custom__width=95), named("Category", custom__width=150),
+                         named("Servers", unit="none", thresholds=steps("red"), **gauge_cell(None))], none="No errors"),
         series("Agents that drop out and come back", "Agents lost and found at each time. Losses that are not followed by "
                "as many returns are in the table above. Both high: the link is unstable, have the network looked at.",
                [query("A", changes("", "agent_disconnects_total"), "lost"),

@@ -103,35 +103,16 @@ def stat(title, description, queries, unit=None, *, mappings=None, thresholds=No
     return panel("stat", title, description, queries, defaults=defaults, options=options, overrides=overrides)
 
 
-def bars(title, description, queries, unit, *, thresholds, maximum=None, none="-"):
-    """Horizontal bars, one per series, for a handful of series."""
-    bounds = {"min": 0} if maximum is None else {"min": 0, "max": maximum}
-    defaults = field(unit, None, thresholds, noValue=none, **bounds)
-    options = {
-        "displayMode": "basic",
-        "maxVizHeight": 26,
-        "minVizHeight": 16,
-        "minVizWidth": 8,
-        "namePlacement": "left",
-        "orientation": "horizontal",
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        "showUnfilled": True,
-        "sizing": "manual",
-        "text": {"titleSize": 13, "valueSize": 13},
-        "valueMode": "color",
-    }
-    return panel("bargauge", title, description, queries, defaults=defaults, options=options)
-
-
 def series(title, description, queries, unit, *, stacked=False, overrides=(), legend="list",
            calcs=("lastNotNull",), thresholds=None, bars=False, none="No data", **bounds):
     """Lines over time. Gaps stay gaps: a line drawn over missing data would be a guess."""
+    by_label = any("{{" in target["legendFormat"] for target in queries)
     custom = {
         "axisBorderShow": False,
         "axisLabel": "",
         "axisPlacement": "auto",
         "drawStyle": "bars" if bars else "line",
-        "fillOpacity": 60 if stacked else 90 if bars else 8,
+        "fillOpacity": 60 if stacked else 90 if bars else 0 if by_label else 8,
         "gradientMode": "none",
         "hideFrom": {"legend": False, "tooltip": False, "viz": False},
         "lineInterpolation": "stepAfter" if stacked else "linear",
@@ -213,12 +194,9 @@ def table(title, description, queries, columns, *, unit="none", hidden=(), sort=
 
 
 def gauge_cell(maximum=1):
-    """The properties that draw a column of a table as bars."""
-    return {
-        "custom__cellOptions": {"mode": "basic", "type": "gauge", "valueDisplayMode": "text"},
-        "min": 0,
-        "max": maximum,
-    }
+    """The properties that draw a column of a table as bars; without a maximum the longest is the largest."""
+    bounds = {"min": 0} if maximum is None else {"min": 0, "max": maximum}
+    return {"custom__cellOptions": {"mode": "basic", "type": "gauge", "valueDisplayMode": "text"}, **bounds}
 
 
 def coloured_cell(mappings):

@@ -132,13 +132,13 @@ def _subtasks():
         return one(key, chosen("task_subtask_" + name))
     began, ended = part("started_timestamp_seconds"), part("finished_timestamp_seconds")
     return table(
-        "Subtasks", "The steps of the task in order. The one that began and does not end is where it hangs: search the "
+        "Subtasks", "The steps of the task, the newest first. The one that began and does not end is where it hangs: search the "
         "agent's log for its name.",
         [rows("A", part("progress_ratio")), rows("B", f"{began} * 1000"), rows("C", f"{ended} * 1000"),
          rows("D", f"({ended} - {began} >= 0) or (time() - {began})")],
         {"subtask": "Subtask", "Value #A": "Progress", "Value #B": "Started", "Value #C": "Finished",
          "Value #D": "Took"},
-        sort=[("Started", False)],
+        sort=[("Started", True)],
         overrides=[named("Subtask", custom__width=230),
                    named("Progress", unit="percentunit", thresholds=steps("blue", (1, "green")), **gauge_cell()),
                    named("Started", unit="dateTimeAsIso", custom__width=165),
@@ -224,10 +224,11 @@ def build():
     grid.numbers(4, *_now())
     grid.line(6, (24, _states()))
     grid.numbers(8, *_movement())
-    grid.line(4, (12, server), (12, task))
+    grid.line(4, (24, server))
+    grid.line(4, (24, task))
     grid.line(10, (14, _subtasks()), (10, _disks()))
     counts, checks, errors = _checks()
-    grid.line(7, (4, counts), (11, checks), (9, errors))
+    grid.line(7, (6, counts), (10, checks), (8, errors))
     grid.row("Load of the server and of the agent on it")
     grid.numbers(7, *_load())
     grid.row("Network between server and target")

@@ -1,7 +1,7 @@
 """Speeds and limits: who is fast, who is held back, who is about to be stopped, who stalls."""
 
 from .dashboard import Grid, dashboard
-from .model import (SOURCE_LINK, bars, coloured, gauge_cell, named, query, rows, series, stat, steps, table)
+from .model import (SOURCE_LINK, coloured, gauge_cell, named, query, rows, series, stat, steps, table)
 from .queries import SOURCE_KEY, chosen, fleet, in_states, one, rate
 from .shared import (bytes_left, gained, limits, own_time_left, running, source_speed, speeds)
 
@@ -83,6 +83,16 @@ def _over_time():
     ]
 
 
+def _top():
+    fastest = f"topk(15, sum by (account, source_id, source_name) ({speeds(KEY)}))"
+    return table("Top speeds", "The fastest servers now. One that takes most of the line starves the others: give it a limit.",
+                 [rows("A", fastest)], {"source_name": "Server", "Value": "Speed", "account": "Account"},
+                 hidden=["source_id"], sort=[("Speed", True)],
+                 overrides=[named("Server", links=SOURCE_LINK, custom__width=160),
+                            named("Speed", unit="Bps", decimals=1, thresholds=steps("blue"), **gauge_cell(None)),
+                            named("Account", custom__width=100)], none="Nothing moves")
+
+
 def _bands():
     queries = []
     for ref, (name, above, below, _) in zip("ABCD", BANDS):
@@ -157,16 +167,12 @@ def _events():
 
 def build():
     """The dashboard of speeds and limits."""
-    top = bars("Top speeds", "The ten fastest servers now. One that takes most of the line starves the others: give it "
-               "a limit.",
-               [query("A", f"topk(10, sum by (account, source_id, source_name) ({speeds(KEY)}))", "{{source_name}}",
-                      instant=True)], "Bps", thresholds=steps("blue"), none="Nothing moves")
     grid = Grid()
     grid.numbers(4, *_numbers())
     grid.numbers(9, *_over_time())
-    grid.line(10, (8, top), (16, _headroom()))
-    grid.line(10, (8, _bands()), (16, _stalls()))
-    grid.line(7, (24, _events()))
+    grid.line(10, (9, _top()), (15, _headroom()))
+    grid.line(10, (24, _stalls()))
+    grid.numbers(8, _bands(), _events())
     return dashboard("throughput", "Huawei Cloud SMS / Throughput and limits",
                      "How fast servers are copied, what their limits do to that, who is about to be stopped for "
                      "speeding and who stalls.", grid, since="6h")

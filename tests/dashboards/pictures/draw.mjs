@@ -19,7 +19,7 @@ const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const POINTS = 300;
 const TYPES = { '.css': 'text/css', '.js': 'text/javascript', '.json': 'application/json', '.svg': 'image/svg+xml' };
 const PAGE = '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="page.css">'
-  + '<style>body{margin:0;font-family:Inter,"DejaVu Sans",sans-serif;font-size:14px}</style>'
+  + '<style>body{margin:0;font-family:Inter,sans-serif;font-size:14px}</style>'
   + '<div id="page"></div><script src="page.js"></script>';
 const FLAGS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',

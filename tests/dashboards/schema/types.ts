@@ -10,7 +10,6 @@ import type {
   Panel,
   VariableModel,
 } from '@grafana/schema';
-import type { Options as BarGaugeOptions } from 'grafana-panels/bargauge/panelcfg/x/BarGaugePanelCfg_types.gen';
 import type { Options as StatOptions } from 'grafana-panels/stat/panelcfg/x/StatPanelCfg_types.gen';
 import type {
   FieldConfig as TimelineField,
@@ -56,9 +55,8 @@ type TableCustom = TableField & { hidden?: boolean; hideFrom?: HideSeriesConfig 
 
 // One property for each type of panel, so that a fault is told against the panel's own kind.
 export interface Panels {
-  // `legend` of bars and `percentChangeColorMode` came with Grafana 11.
-  bargauge: Shown<'bargauge', Defaulted<BarGaugeOptions, 'legend'>, NoCustom>;
   row: { collapsed: boolean; gridPos: GridPos; id: number; panels: []; title: string; type: 'row' };
+  // `percentChangeColorMode` came with Grafana 11.
   stat: Shown<'stat', Defaulted<StatOptions, 'percentChangeColorMode'>, NoCustom>;
   'state-timeline': Shown<'state-timeline', Defaulted<TimelineOptions, 'timezone'>, TimelineCustom>;
   table: Shown<'table', Defaulted<TableOptions, 'frameIndex'>, TableCustom>;

@@ -1,7 +1,8 @@
 // A dashboard as a page: its panels in Grafana's grid, from queries that were run before.
-import { createTheme, ThemeContext } from '@grafana/data';
+import { createTheme, EventBusSrv, ThemeContext } from '@grafana/data';
 import { GlobalStyles, PanelChrome, PanelContextProvider } from '@grafana/ui';
-import { EventBusSrv } from '@grafana/data';
+import '@fontsource/inter/latin-400.css';
+import '@fontsource/inter/latin-500.css';
 import { createRoot } from 'react-dom/client';
 
 import { shownFrames } from './fields.js';
@@ -86,6 +87,8 @@ function Page({ data, shown, theme }) {
 
 async function main() {
   const data = await (await fetch('data.json')).json();
+  // Sizes are measured while drawing, so Grafana's font has to be there before.
+  await Promise.all([document.fonts.load('400 14px Inter'), document.fonts.load('500 14px Inter')]);
   const theme = createTheme({ colors: { mode: data.theme } });
   const shown = await Promise.all(data.dashboard.panels.map((panel) =>
     panel.type === 'row' ? [] : shownFrames(panel, framesOf(panel, data.answers[panel.id], data.step), theme, 'utc')));

@@ -1,10 +1,8 @@
 // Each type of panel, drawn with the component that Grafana draws it with.
 import { getDisplayValueAlignmentFactors, getFieldDisplayValues, toUtc } from '@grafana/data';
-import { BarGauge, BigValue, Table, TimeSeries, VizRepeater } from '@grafana/ui';
+import { BigValue, Table, TimeSeries, VizRepeater } from '@grafana/ui';
 
 import { Timeline } from './timeline.jsx';
-
-const SPACE = 8;
 
 function valuesOf({ panel, frames, theme, timeZone }) {
   return getFieldDisplayValues({
@@ -53,46 +51,6 @@ function Stat(props) {
   );
 }
 
-function Bars(props) {
-  const { panel, width, height, theme } = props;
-  const { options } = panel;
-  const draw = ({ value: { display, field, view, colIndex }, width: w, height: h, alignmentFactors, orientation }) => (
-    <BarGauge
-      alignmentFactors={alignmentFactors}
-      display={view?.getFieldDisplayProcessor(colIndex)}
-      displayMode={options.displayMode}
-      field={field}
-      height={h}
-      itemSpacing={SPACE}
-      lcdCellWidth={12}
-      namePlacement={options.namePlacement}
-      orientation={orientation}
-      showUnfilled={options.showUnfilled}
-      text={options.text}
-      theme={theme}
-      value={display}
-      valueDisplayMode={options.valueMode}
-      width={w}
-    />
-  );
-  return (
-    <VizRepeater
-      getAlignmentFactors={getDisplayValueAlignmentFactors}
-      getValues={() => valuesOf(props)}
-      height={height}
-      itemSpacing={SPACE}
-      maxVizHeight={options.sizing === 'manual' ? options.maxVizHeight : 300}
-      minVizHeight={options.minVizHeight}
-      minVizWidth={options.minVizWidth}
-      orientation={options.orientation}
-      renderCounter={0}
-      renderValue={draw}
-      source={props.frames}
-      width={width}
-    />
-  );
-}
-
 function Series({ panel, frames, width, height, range, timeZone }) {
   const timeRange = { from: toUtc(range.from), raw: { from: '', to: '' }, to: toUtc(range.to) };
   return (
@@ -127,7 +85,6 @@ function Rows({ panel, frames: [data], width, height, timeZone }) {
 }
 
 export const PANELS = {
-  bargauge: Bars,
   stat: Stat,
   'state-timeline': Timeline,
   table: Rows,
