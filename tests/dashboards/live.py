@@ -29,6 +29,8 @@ MAY_BE_EMPTY = {
     ("huaweicloud-sms-exporter", "Credentials end in", "A"): "permanent keys have no end",
     ("huaweicloud-sms-fleet", "Alerts that fire", "A"): "needs the rules, and time for them to fire",
     ("huaweicloud-sms-fleet", "Needs attention", "D"): "nobody's agent need be gone",
+    ("huaweicloud-sms-throughput", "What stalls", "B"): "needs half an hour of history",
+    ("huaweicloud-sms-throughput", "What stalls", "E"): "who gains nothing has no end in sight",
 }
 # A tool of one's own on a machine with a proxy should still reach a Prometheus beside it.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

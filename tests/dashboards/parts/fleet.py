@@ -201,14 +201,14 @@ def _events():
               {"error_code": "Code", "category": "Category", "Value": "Servers"}, sort=[("Servers", True)],
               overrides=[named("Code", custom__width=95), named("Category", custom__width=150),
                          named("Servers", unit="none", thresholds=steps("red"), **gauge_cell(None))], none="No errors"),
-        series("Agents that drop out and come back", "Agents lost and found at each time. Losses that are not followed by "
+        series("Agents that drop out and come back", "Agents lost and found in the minutes before each point. Losses that are not followed by "
                "as many returns are in the table above. Both high: the link is unstable, have the network looked at.",
                [query("A", changes("", "agent_disconnects_total"), "lost"),
                 query("B", changes("", "agent_reconnects_total"), "came back")], "none",
                bars=True,
                overrides=[coloured("lost", "orange"), coloured("came back", "green")]),
-        series("Failures", "Tasks that failed and checks that began to say ERROR, at each time. A burst has one cause: "
-               "look at the codes beside this, then at what changed at that time.",
+        series("Failures", "Tasks that failed and checks that began to say ERROR, in the minutes before each point. A "
+               "burst has one cause: look at the codes beside this, then at what changed at that time.",
                [query("A", changes(", error_code, category", "task_failures_total"), "tasks"),
                 query("B", changes(", check, error_code", "check_failures_total"), "checks")], "none", bars=True,
                overrides=[coloured("tasks", "red"), coloured("checks", "yellow")]),

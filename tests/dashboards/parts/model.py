@@ -87,7 +87,12 @@ def field(unit=None, mappings=None, thresholds=None, colour=None, custom=None, *
 
 def stat(title, description, queries, unit=None, *, mappings=None, thresholds=None, graph=False,
          background=False, none="-", overrides=(), text="auto", decimals=None, calc="lastNotNull"):
-    """A big number; `none` is what stands there when nothing is to be said."""
+    """A big number; `none` is what stands there when nothing is to be said.
+
+    Without a graph behind it the value now is enough, which is what keeps large fleets cheap.
+    """
+    if not graph:
+        queries = [{**target, "instant": True, "range": False} for target in queries]
     more = {} if decimals is None else {"decimals": decimals}
     defaults = field(unit, mappings, thresholds or steps("text"), noValue=none, **more)
     options = {
@@ -100,7 +105,8 @@ def stat(title, description, queries, unit=None, *, mappings=None, thresholds=No
         "textMode": text,
         "wideLayout": True,
     }
-    return panel("stat", title, description, queries, defaults=defaults, options=options, overrides=overrides)
+    points = {"maxDataPoints": 100} if graph else {}
+    return panel("stat", title, description, queries, defaults=defaults, options=options, overrides=overrides, **points)
 
 
 def series(title, description, queries, unit, *, stacked=False, overrides=(), legend="list",

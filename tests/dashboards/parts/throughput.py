@@ -158,7 +158,7 @@ def _stalls():
 def _events():
     def changes(name):
         return f"sum({one('account', f'increase({fleet(name)}[$__rate_interval])')}) or vector(0)"
-    return series("Overspeed", "How often a task went above its limit, and how often one was then stopped, at each time, of "
+    return series("Overspeed", "How often a task went above its limit, and how often one was then stopped, in the minutes before each point, of "
                   "whole accounts. If stops follow: raise limits, or the threshold, or install tc.",
                   [query("A", changes("overspeed_events_total"), "went above the limit"),
                    query("B", changes("overspeed_stops_suspected_total"), "stop suspected")], "none", bars=True,

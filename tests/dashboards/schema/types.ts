@@ -37,7 +37,7 @@ interface Fields<Custom> extends Omit<FieldConfigSource, 'defaults'> {
 
 interface Shown<Type extends string, Options, Custom>
   extends Required<Pick<Panel, 'description' | 'id' | 'title'>>,
-    Pick<Panel, 'pluginVersion' | 'transformations'> {
+    Pick<Panel, 'maxDataPoints' | 'pluginVersion' | 'transformations'> {
   datasource: DataSourceRef;
   fieldConfig: Fields<Custom>;
   gridPos: GridPos;
