@@ -21,15 +21,18 @@ SHIPPED = HERE.parents[1] / "dashboards"
 CATALOGUE = json.loads((HERE / "catalogue.json").read_text(encoding="utf-8"))
 # What Prometheus itself makes, with the labels that our rules and scrapes give them.
 FOREIGN = {
-    "up": [], "scrape_duration_seconds": [],
+    "up": [],
+    "scrape_duration_seconds": [],
     "ALERTS": ["alertname", "alertstate", "severity", "account", "source_id", "source_name"],
     "ALERTS_FOR_STATE": ["alertname", "severity", "account", "source_id", "source_name"],
 }
 TARGET_LABELS = {"job", "instance"}
 VARIABLES = ["datasource", "job", "account", "source_id"]
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-CLOSED_SETS = {"state": {name for name, _ in codes.SOURCE_STATES + codes.TASK_STATES},
-               "result": {"OK", "WARN", "ERROR"}}
+CLOSED_SETS = {
+    "state": {name for name, _ in codes.SOURCE_STATES + codes.TASK_STATES},
+    "result": {"OK", "WARN", "ERROR"},
+}
 PROPERTIES = {"unit", "decimals", "mappings", "color", "min", "max", "thresholds", "links", "displayName", "noValue"}
 RATES = {"rate", "irate", "deriv", "delta"}
 
@@ -127,8 +130,11 @@ def override_problems(panel):
     refs = [target["refId"] for target in panel["targets"]]
     for item in panel["fieldConfig"]["overrides"]:
         kind, wanted = item["matcher"]["id"], item["matcher"]["options"]
-        hit = {"byName": matches, "byFrameRefID": refs.__contains__,
-               "byType": lambda wanted: wanted == "number" and panel["type"] == "table"}.get(kind, lambda _: False)
+        hit = {
+            "byName": matches,
+            "byFrameRefID": refs.__contains__,
+            "byType": lambda wanted: wanted == "number" and panel["type"] == "table",
+        }.get(kind, lambda _: False)
         if not hit(wanted):
             yield f"the override {kind} {wanted} hits no field"
         for entry in item["properties"]:
@@ -252,7 +258,9 @@ def main():
         passed, failed = (passed, failed + 1) if problems else (passed + 1, failed)
         for problem in problems:
             print(f"FAILED {name}: {problem}")
-    checks = [("the files are what build.py writes", lambda: status([sys.executable, "build.py", "--check"], HERE) == 0)]
+    checks = [
+        ("the files are what build.py writes", lambda: status([sys.executable, "build.py", "--check"], HERE) == 0)
+    ]
     if sys.argv[1:] != ["--house-only"]:
         checks.append(("Grafana's types", grafana_types))
     for name, check in checks:

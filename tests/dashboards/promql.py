@@ -6,7 +6,8 @@ Prometheus itself says whether a query is valid (live.py); this only reads it.
 import dataclasses
 import re
 
-TOKEN = re.compile(r"""
+TOKEN = re.compile(
+    r"""
     (?P<string>"(?:[^"\\]|\\.)*")
   | (?P<range>\[[^\]]*\])
   | (?P<variable>\$\{?\w+\}?)
@@ -15,7 +16,9 @@ TOKEN = re.compile(r"""
   | (?P<operator>=~|!~|!=|==|<=|>=|[-+*/%^=<>(){},@])
   | (?P<space>\s+)
   | (?P<other>.)
-""", re.VERBOSE)
+""",
+    re.VERBOSE,
+)
 AGGREGATIONS = {"sum", "max", "min", "avg", "count", "topk", "bottomk", "group", "stddev", "quantile"}
 LABEL_LISTS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 WORDS = {"and", "or", "unless", "bool", "offset"}
@@ -60,7 +63,7 @@ def _matchers(found, start):
     if start >= len(found) or found[start][1] != "{":
         return {}, start
     end = _until(found, start, "}")
-    inside = found[start + 1:end]
+    inside = found[start + 1 : end]
     labels = [i for i, (kind, _) in enumerate(inside) if kind == "name"]
     return {inside[i][1]: inside[i + 2][1].strip('"') for i in labels}, end + 1
 
@@ -75,7 +78,7 @@ def read(text):
         following = found[index + 1][1] if index + 1 < len(found) else ""
         if value in LABEL_LISTS and following == "(":
             end = _until(found, index, ")")
-            query.grouped |= {label for sort, label in found[index + 2:end] if sort == "name"}
+            query.grouped |= {label for sort, label in found[index + 2 : end] if sort == "name"}
             index = end
         elif kind == "name" and (following == "(" or following == "by"):
             called = value

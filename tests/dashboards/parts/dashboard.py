@@ -68,25 +68,62 @@ def _variables(*, one_source=False, hide_source=False):
     servers = 'query_result(max by (source_id, source_name) (huaweicloud_sms_source_state_code{job=~"$job",account=~"$account"}))'
     return [
         {
-            "current": {}, "description": "The Prometheus that scrapes the exporter.", "hide": 0,
-            "includeAll": False, "label": "Data source", "multi": False, "name": "datasource", "options": [],
-            "query": "prometheus", "refresh": 1, "regex": "", "skipUrlSync": False, "type": "datasource",
+            "current": {},
+            "description": "The Prometheus that scrapes the exporter.",
+            "hide": 0,
+            "includeAll": False,
+            "label": "Data source",
+            "multi": False,
+            "name": "datasource",
+            "options": [],
+            "query": "prometheus",
+            "refresh": 1,
+            "regex": "",
+            "skipUrlSync": False,
+            "type": "datasource",
         },
-        _query_variable("job", "Job", "The scrape job of the exporter.",
-                        "label_values(sms_exporter_build_info, job)", everything=".+", kind=1),
-        _query_variable("account", "Account", "The account, as the exporter's configuration names it.",
-                        'label_values(huaweicloud_sms_sources{job=~"$job"}, account)', everything=".*", kind=1),
-        _query_variable("source_id", "Server", "The source server, by its name.", servers,
-                        regex='/source_id="(?<value>[^"]+)",source_name="(?<text>.*)"} /',
-                        many=not one_source, everything=None if one_source else ".*",
-                        hide=2 if hide_source else 0, kind=3),
+        _query_variable(
+            "job",
+            "Job",
+            "The scrape job of the exporter.",
+            "label_values(sms_exporter_build_info, job)",
+            everything=".+",
+            kind=1,
+        ),
+        _query_variable(
+            "account",
+            "Account",
+            "The account, as the exporter's configuration names it.",
+            'label_values(huaweicloud_sms_sources{job=~"$job"}, account)',
+            everything=".*",
+            kind=1,
+        ),
+        _query_variable(
+            "source_id",
+            "Server",
+            "The source server, by its name.",
+            servers,
+            regex='/source_id="(?<value>[^"]+)",source_name="(?<text>.*)"} /',
+            many=not one_source,
+            everything=None if one_source else ".*",
+            hide=2 if hide_source else 0,
+            kind=3,
+        ),
     ]
 
 
 def _link():
     return {
-        "asDropdown": False, "icon": "external link", "includeVars": True, "keepTime": True, "tags": [TAG],
-        "targetBlank": False, "title": "", "tooltip": "", "type": "dashboards", "url": "",
+        "asDropdown": False,
+        "icon": "external link",
+        "includeVars": True,
+        "keepTime": True,
+        "tags": [TAG],
+        "targetBlank": False,
+        "title": "",
+        "tooltip": "",
+        "type": "dashboards",
+        "url": "",
     }
 
 

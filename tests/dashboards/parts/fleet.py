@@ -2,15 +2,24 @@
 
 from . import codes
 from .dashboard import Grid, dashboard
-from .model import (SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, table)
-from .queries import (ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one)
-from .shared import (SEVERITIES, STATE_CELL, bytes_left, data_age, gained, limits, own_time_left, progress,
-                     service_time_left, source_speed, speeds)
+from .model import SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, table
+from .queries import ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one
+from .shared import (
+    SEVERITIES,
+    STATE_CELL,
+    bytes_left,
+    data_age,
+    gained,
+    limits,
+    own_time_left,
+    progress,
+    service_time_left,
+    source_speed,
+    speeds,
+)
 
 NAMED_SOURCE = "account, source_id, source_name"
-PROBLEMS = codes.value_mappings([
-    (1, "Failed", "red"), (2, "Disconnected", "orange"), (3, "Check failed", "yellow"),
-])
+PROBLEMS = codes.value_mappings([(1, "Failed", "red"), (2, "Disconnected", "orange"), (3, "Check failed", "yellow")])
 OURS = 'alertname=~"HuaweiSms.*",alertname!="HuaweiSmsWatchdog",account=~"$account|"'
 
 
@@ -40,8 +49,10 @@ def _problems():
     coded = one(SOURCE_KEY, chosen("source_error_info"))
     coded_task = one(SOURCE_KEY, chosen("task_error_info"))
     silent = f'label_replace({one(NAMED_SOURCE, chosen("source_state"))}, "reason", "no code given", "", "")'
-    failed = (f"({of_source} or ({of_task} unless on ({SOURCE_KEY}) {coded})"
-              f" or ({silent} unless on ({SOURCE_KEY}) ({coded} or {coded_task}))) and on ({SOURCE_KEY}) {_failed()}")
+    failed = (
+        f"({of_source} or ({of_task} unless on ({SOURCE_KEY}) {coded})"
+        f" or ({silent} unless on ({SOURCE_KEY}) ({coded} or {coded_task}))) and on ({SOURCE_KEY}) {_failed()}"
+    )
     gone = f'label_replace({_disconnected(NAMED_SOURCE)}, "reason", "agent gone in mid-work", "", "") + 2'
     check = _bad_checks(f"{NAMED_SOURCE}, check, error_code")
     checks = f'label_join({check}, "reason", ", ", "check", "error_code") * 3'
@@ -66,9 +77,17 @@ def _needs_attention():
             rows("C", _having_problems(age(one(SOURCE_KEY, chosen("source_state_changed_timestamp_seconds"))))),
             rows("D", f"{gone_for} and on ({SOURCE_KEY}) {_disconnected(SOURCE_KEY)}"),
         ],
-        {"source_name": "Server", "Value #A": "Problem", "reason": "Reason", "Value #B": "State",
-         "Value #C": "In state for", "Value #D": "Agent gone for", "account": "Account"},
-        hidden=["source_id"], sort=[("Problem", False), ("In state for", True)],
+        {
+            "source_name": "Server",
+            "Value #A": "Problem",
+            "reason": "Reason",
+            "Value #B": "State",
+            "Value #C": "In state for",
+            "Value #D": "Agent gone for",
+            "account": "Account",
+        },
+        hidden=["source_id"],
+        sort=[("Problem", False), ("In state for", True)],
         overrides=[
             named("Server", links=SOURCE_LINK, custom__width=170),
             named("Problem", custom__width=125, **coloured_cell(PROBLEMS)),
@@ -77,7 +96,8 @@ def _needs_attention():
             named("Agent gone for", unit="s", custom__width=125, decimals=1),
             named("Account", custom__width=110),
         ],
-        none="Nothing needs attention")
+        none="Nothing needs attention",
+    )
 
 
 def _alerts():
@@ -89,14 +109,16 @@ def _alerts():
         "somebody works on it. Empty as well while Prometheus has not loaded the rules.",
         [rows("A", f"{age(one(key, f'ALERTS_FOR_STATE{{{OURS}}}'))} and on ({key}) {one(key, firing)}")],
         {"severity": "Severity", "alertname": "Alert", "source_name": "Server", "account": "Account", "Value": "For"},
-        hidden=["source_id"], sort=[("Severity", False), ("For", True)],
+        hidden=["source_id"],
+        sort=[("Severity", False), ("For", True)],
         overrides=[
             named("Severity", custom__width=80, **coloured_cell(SEVERITIES)),
             named("Server", links=SOURCE_LINK, custom__width=120),
             named("Account", custom__width=90),
             named("For", unit="s", custom__width=85, decimals=0),
         ],
-        none="No alert fires")
+        none="No alert fires",
+    )
 
 
 def _counts():
@@ -104,32 +126,81 @@ def _counts():
     left = bytes_left(ACCOUNT)
     return [
         data_age(),
-        stat("Servers", "Source servers that the service knows, in any state. A sudden fall means that registrations "
-             "were deleted: look for who did it.",
-             [query("A", f"sum({one('account, state', fleet('sources'))})")], "none", graph=True),
-        stat("Failed", "Servers in an error state or with a failed task. Anything but zero needs a person: the table "
-             "below names them with their error codes.",
-             [query("A", f"count({failed}) or vector(0)")], "none", thresholds=steps("green", (1, "red")),
-             background=True, none="0"),
-        stat("Disconnected", "Servers whose agent is gone while it should be working. One: look at that server. Many "
-             "at once: look at the network between the site and the cloud first.",
-             [query("A", f"count({lost}) or vector(0)")], "none", thresholds=steps("green", (1, "orange"), (3, "red")),
-             background=True, none="0"),
-        stat("Replicated", "Share of all bytes that is copied. If it stands still while servers replicate, see what "
-             "stalls on the dashboard of throughput and limits.",
-             [query("A", f"sum({one(SOURCE_KEY, fleet('source_replicated_size_bytes'))})"
-                         f" / (sum({one(SOURCE_KEY, fleet('source_total_size_bytes'))}) > 0)")],
-             "percentunit", graph=True, decimals=1),
-        stat("Bytes left", "What all servers have still to copy. If it grows, servers were added or their disks fill "
-             "faster than they are copied.", [query("A", f"sum({left})")], "bytes", graph=True, decimals=1),
-        stat("Time left", "Until the last running task ends by the service's estimates, and until all bytes are copied "
-             "at the present rate. If they differ widely, servers wait to be started, or limits hold the fleet back.",
-             [query("A", f"max({service_time_left(ACCOUNT)})", "estimate"),
-              query("B", f"sum({left}) / (sum({gained(ACCOUNT)}) > 0)", "at this rate")],
-             "s", decimals=1, none="nothing moves", text="value_and_name"),
-        stat("Throughput", "Sum of the speeds that the service reports for running tasks. Zero while servers "
-             "replicate: see what stalls on the dashboard of throughput and limits.",
-             [query("A", f"sum({speeds(base=ACCOUNT)})")], "Bps", graph=True, none="0 B/s", decimals=1),
+        stat(
+            "Servers",
+            "Source servers that the service knows, in any state. A sudden fall means that registrations "
+            "were deleted: look for who did it.",
+            [query("A", f"sum({one('account, state', fleet('sources'))})")],
+            "none",
+            graph=True,
+        ),
+        stat(
+            "Failed",
+            "Servers in an error state or with a failed task. Anything but zero needs a person: the table "
+            "below names them with their error codes.",
+            [query("A", f"count({failed}) or vector(0)")],
+            "none",
+            thresholds=steps("green", (1, "red")),
+            background=True,
+            none="0",
+        ),
+        stat(
+            "Disconnected",
+            "Servers whose agent is gone while it should be working. One: look at that server. Many "
+            "at once: look at the network between the site and the cloud first.",
+            [query("A", f"count({lost}) or vector(0)")],
+            "none",
+            thresholds=steps("green", (1, "orange"), (3, "red")),
+            background=True,
+            none="0",
+        ),
+        stat(
+            "Replicated",
+            "Share of all bytes that is copied. If it stands still while servers replicate, see what "
+            "stalls on the dashboard of throughput and limits.",
+            [
+                query(
+                    "A",
+                    f"sum({one(SOURCE_KEY, fleet('source_replicated_size_bytes'))})"
+                    f" / (sum({one(SOURCE_KEY, fleet('source_total_size_bytes'))}) > 0)",
+                )
+            ],
+            "percentunit",
+            graph=True,
+            decimals=1,
+        ),
+        stat(
+            "Bytes left",
+            "What all servers have still to copy. If it grows, servers were added or their disks fill "
+            "faster than they are copied.",
+            [query("A", f"sum({left})")],
+            "bytes",
+            graph=True,
+            decimals=1,
+        ),
+        stat(
+            "Time left",
+            "Until the last running task ends by the service's estimates, and until all bytes are copied "
+            "at the present rate. If they differ widely, servers wait to be started, or limits hold the fleet back.",
+            [
+                query("A", f"max({service_time_left(ACCOUNT)})", "estimate"),
+                query("B", f"sum({left}) / (sum({gained(ACCOUNT)}) > 0)", "at this rate"),
+            ],
+            "s",
+            decimals=1,
+            none="nothing moves",
+            text="value_and_name",
+        ),
+        stat(
+            "Throughput",
+            "Sum of the speeds that the service reports for running tasks. Zero while servers "
+            "replicate: see what stalls on the dashboard of throughput and limits.",
+            [query("A", f"sum({speeds(base=ACCOUNT)})")],
+            "Bps",
+            graph=True,
+            none="0 B/s",
+            decimals=1,
+        ),
     ]
 
 
@@ -137,32 +208,52 @@ def _states_over_time():
     states = one("account, state", fleet("sources"))
     seen = f"max by (state) (max_over_time({fleet('sources')}[$__range] @ end())) > 0"
     return series(
-        "Servers by state", "How many servers are in each state; states that did not occur in the chosen time are left "
+        "Servers by state",
+        "How many servers are in each state; states that did not occur in the chosen time are left "
         "out. Red that grows: see what needs attention. Blue that never turns green: servers replicate but nobody cuts "
         "them over.",
-        [query("A", f"sum by (state) ({states}) and on (state) ({seen})", "{{state}}")], "none", stacked=True,
-        legend="table", overrides=[coloured(name, colour) for name, colour in codes.SOURCE_STATES], decimals=0)
+        [query("A", f"sum by (state) ({states}) and on (state) ({seen})", "{{state}}")],
+        "none",
+        stacked=True,
+        legend="table",
+        overrides=[coloured(name, colour) for name, colour in codes.SOURCE_STATES],
+        decimals=0,
+    )
 
 
 def _throughput():
     return series(
-        "Throughput against limits", "Reported speed of all running tasks, what the servers really gain, and the sum of "
+        "Throughput against limits",
+        "Reported speed of all running tasks, what the servers really gain, and the sum of "
         "the limits of tasks that have one. At the limits: raise them or wait for the night's rule. Far below: look for "
         "slow links or slow disks on the dashboard of throughput and limits.",
-        [query("A", f"sum({speeds(base=ACCOUNT)})", "reported speed"),
-         query("B", f"sum({gained(ACCOUNT)})", "bytes gained"),
-         query("C", f"sum({limits(base=ACCOUNT)})", "sum of limits")], "Bps",
-        overrides=[coloured("reported speed", "blue"), coloured("bytes gained", "green"),
-                   named("sum of limits", color={"fixedColor": "orange", "mode": "fixed"},
-                         custom__lineStyle={"dash": [10, 8], "fill": "dash"}, custom__fillOpacity=0)])
+        [
+            query("A", f"sum({speeds(base=ACCOUNT)})", "reported speed"),
+            query("B", f"sum({gained(ACCOUNT)})", "bytes gained"),
+            query("C", f"sum({limits(base=ACCOUNT)})", "sum of limits"),
+        ],
+        "Bps",
+        overrides=[
+            coloured("reported speed", "blue"),
+            coloured("bytes gained", "green"),
+            named(
+                "sum of limits",
+                color={"fixedColor": "orange", "mode": "fixed"},
+                custom__lineStyle={"dash": [10, 8], "fill": "dash"},
+                custom__fillOpacity=0,
+            ),
+        ],
+    )
 
 
 def _progress():
     def unfinished(expression):
         return f"{expression} unless on ({SOURCE_KEY}) {in_states(codes.DONE_STATES)}"
+
     left = f"({service_time_left()} or on ({SOURCE_KEY}) {own_time_left()})"
     return table(
-        "Progress per server", "Servers that are not finished, the furthest first. Sort by time left to see who is last, "
+        "Progress per server",
+        "Servers that are not finished, the furthest first. Sort by time left to see who is last, "
         "by speed to see who is slow; type part of a name into the heading's filter. Click a name for its dashboard.",
         [
             rows("A", unfinished(one(NAMED_SOURCE, chosen("source_state_code")))),
@@ -172,20 +263,32 @@ def _progress():
             rows("E", unfinished(source_speed())),
             rows("F", unfinished(left)),
         ],
-        {"source_name": "Server", "Value #A": "State", "Value #B": "Progress", "Value #C": "Replicated",
-         "Value #D": "Total", "Value #E": "Speed", "Value #F": "Time left", "account": "Account"},
-        hidden=["source_id"], sort=[("Progress", True)],
+        {
+            "source_name": "Server",
+            "Value #A": "State",
+            "Value #B": "Progress",
+            "Value #C": "Replicated",
+            "Value #D": "Total",
+            "Value #E": "Speed",
+            "Value #F": "Time left",
+            "account": "Account",
+        },
+        hidden=["source_id"],
+        sort=[("Progress", True)],
         overrides=[
             named("Server", links=SOURCE_LINK, custom__width=220, custom__filterable=True),
             named("State", custom__width=120, custom__filterable=True, **STATE_CELL),
-            named("Progress", unit="percentunit", decimals=1, thresholds=steps("blue", (0.999, "green")), **gauge_cell()),
+            named(
+                "Progress", unit="percentunit", decimals=1, thresholds=steps("blue", (0.999, "green")), **gauge_cell()
+            ),
             named("Replicated", unit="bytes", decimals=1, custom__width=110),
             named("Total", unit="bytes", decimals=1, custom__width=110),
             named("Speed", unit="Bps", decimals=1, custom__width=110),
             named("Time left", unit="s", decimals=1, custom__width=110),
             named("Account", custom__width=130),
         ],
-        none="No server is on its way")
+        none="No server is on its way",
+    )
 
 
 def _events():
@@ -194,36 +297,62 @@ def _events():
     def changes(labels, name):
         events = one(f"account{labels}", f"increase({fleet(name)}[$__rate_interval])")
         return f"sum({events}) or vector(0)"
+
     return [
-        table("Errors by code", "The error codes that stand now, and at how many servers. One code at many servers has "
-              "one cause: deal with it once, by the table of codes in the runbook.",
-              [rows("A", f"topk(20, sum by (error_code, category) ({errors}) > 0)")],
-              {"error_code": "Code", "category": "Category", "Value": "Servers"}, sort=[("Servers", True)],
-              overrides=[named("Code", custom__width=95), named("Category", custom__width=150),
-                         named("Servers", unit="none", thresholds=steps("red"), **gauge_cell(None))], none="No errors"),
-        series("Agents that drop out and come back", "Agents lost and found in the minutes before each point. Losses that are not followed by "
-               "as many returns are in the table above. Both high: the link is unstable, have the network looked at.",
-               [query("A", changes("", "agent_disconnects_total"), "lost"),
-                query("B", changes("", "agent_reconnects_total"), "came back")], "none",
-               bars=True,
-               overrides=[coloured("lost", "orange"), coloured("came back", "green")]),
-        series("Failures", "Tasks that failed and checks that began to say ERROR, in the minutes before each point. A "
-               "burst has one cause: look at the codes beside this, then at what changed at that time.",
-               [query("A", changes(", error_code, category", "task_failures_total"), "tasks"),
-                query("B", changes(", check, error_code", "check_failures_total"), "checks")], "none", bars=True,
-               overrides=[coloured("tasks", "red"), coloured("checks", "yellow")]),
+        table(
+            "Errors by code",
+            "The error codes that stand now, and at how many servers. One code at many servers has "
+            "one cause: deal with it once, by the table of codes in the runbook.",
+            [rows("A", f"topk(20, sum by (error_code, category) ({errors}) > 0)")],
+            {"error_code": "Code", "category": "Category", "Value": "Servers"},
+            sort=[("Servers", True)],
+            overrides=[
+                named("Code", custom__width=95),
+                named("Category", custom__width=150),
+                named("Servers", unit="none", thresholds=steps("red"), **gauge_cell(None)),
+            ],
+            none="No errors",
+        ),
+        series(
+            "Agents that drop out and come back",
+            "Agents lost and found in the minutes before each point. Losses that are not followed by "
+            "as many returns are in the table above. Both high: the link is unstable, have the network looked at.",
+            [
+                query("A", changes("", "agent_disconnects_total"), "lost"),
+                query("B", changes("", "agent_reconnects_total"), "came back"),
+            ],
+            "none",
+            bars=True,
+            overrides=[coloured("lost", "orange"), coloured("came back", "green")],
+        ),
+        series(
+            "Failures",
+            "Tasks that failed and checks that began to say ERROR, in the minutes before each point. A "
+            "burst has one cause: look at the codes beside this, then at what changed at that time.",
+            [
+                query("A", changes(", error_code, category", "task_failures_total"), "tasks"),
+                query("B", changes(", check, error_code", "check_failures_total"), "checks"),
+            ],
+            "none",
+            bars=True,
+            overrides=[coloured("tasks", "red"), coloured("checks", "yellow")],
+        ),
     ]
 
 
 def build():
     """The dashboard of the fleet."""
     grid = Grid()
-    grid.line(4, *zip((3, 2, 3, 3, 3, 3, 4, 3), _counts()))
+    grid.line(4, *zip((3, 2, 3, 3, 3, 3, 4, 3), _counts(), strict=True))
     grid.line(9, (15, _needs_attention()), (9, _alerts()))
     grid.line(9, (12, _states_over_time()), (12, _throughput()))
     grid.line(14, (24, _progress()))
     grid.numbers(8, *_events())
-    return dashboard("fleet", "Huawei Cloud SMS / Fleet",
-                     "Every server migration of an account: what is wrong, how far it is, when it will be done. "
-                     "The choice of servers narrows the tables; the numbers and graphs are of whole accounts.",
-                     grid, since="6h")
+    return dashboard(
+        "fleet",
+        "Huawei Cloud SMS / Fleet",
+        "Every server migration of an account: what is wrong, how far it is, when it will be done. "
+        "The choice of servers narrows the tables; the numbers and graphs are of whole accounts.",
+        grid,
+        since="6h",
+    )

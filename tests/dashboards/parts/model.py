@@ -85,8 +85,22 @@ def field(unit=None, mappings=None, thresholds=None, colour=None, custom=None, *
     return defaults
 
 
-def stat(title, description, queries, unit=None, *, mappings=None, thresholds=None, graph=False,
-         background=False, none="-", overrides=(), text="auto", decimals=None, calc="lastNotNull"):
+def stat(
+    title,
+    description,
+    queries,
+    unit=None,
+    *,
+    mappings=None,
+    thresholds=None,
+    graph=False,
+    background=False,
+    none="-",
+    overrides=(),
+    text="auto",
+    decimals=None,
+    calc="lastNotNull"
+):
     """A big number; `none` is what stands there when nothing is to be said.
 
     Without a graph behind it the value now is enough, which is what keeps large fleets cheap.
@@ -106,11 +120,26 @@ def stat(title, description, queries, unit=None, *, mappings=None, thresholds=No
         "wideLayout": True,
     }
     points = {"maxDataPoints": 100} if graph else {}
-    return panel("stat", title, description, queries, defaults=defaults, options=options, overrides=overrides, **points)
+    return panel(
+        "stat", title, description, queries, defaults=defaults, options=options, overrides=overrides, **points
+    )
 
 
-def series(title, description, queries, unit, *, stacked=False, overrides=(), legend="list",
-           calcs=("lastNotNull",), thresholds=None, bars=False, none="No data", **bounds):
+def series(
+    title,
+    description,
+    queries,
+    unit,
+    *,
+    stacked=False,
+    overrides=(),
+    legend="list",
+    calcs=("lastNotNull",),
+    thresholds=None,
+    bars=False,
+    none="No data",
+    **bounds
+):
     """Lines over time. Gaps stay gaps: a line drawn over missing data would be a guess."""
     by_label = any("{{" in target["legendFormat"] for target in queries)
     custom = {
@@ -161,7 +190,9 @@ def timeline(title, description, queries, *, mappings, overrides=(), none="No da
         "showValue": "auto",
         "tooltip": {"mode": "single", "sort": "none"},
     }
-    return panel("state-timeline", title, description, queries, defaults=defaults, options=options, overrides=overrides)
+    return panel(
+        "state-timeline", title, description, queries, defaults=defaults, options=options, overrides=overrides
+    )
 
 
 def table(title, description, queries, columns, *, unit="none", hidden=(), sort=(), overrides=(), none):
@@ -193,10 +224,20 @@ def table(title, description, queries, columns, *, unit="none", hidden=(), sort=
     # The table's own `noValue` is what an empty table says; in a cell it would be out of place.
     cells = override("byType", "number", noValue="-")
     # Grafana 10 and 11 read the first, 12 and later the second.
-    hide = [named(name, custom__hidden=True, custom__hideFrom={"legend": False, "tooltip": False, "viz": True})
-            for name in hidden]
-    return panel("table", title, description, queries, defaults=field(unit, None, steps("text"), "thresholds", custom, noValue=none),
-                 options=options, overrides=[cells, *overrides, *hide], transformations=transformations)
+    hide = [
+        named(name, custom__hidden=True, custom__hideFrom={"legend": False, "tooltip": False, "viz": True})
+        for name in hidden
+    ]
+    return panel(
+        "table",
+        title,
+        description,
+        queries,
+        defaults=field(unit, None, steps("text"), "thresholds", custom, noValue=none),
+        options=options,
+        overrides=[cells, *overrides, *hide],
+        transformations=transformations,
+    )
 
 
 def gauge_cell(maximum=1):
@@ -207,12 +248,18 @@ def gauge_cell(maximum=1):
 
 def coloured_cell(mappings):
     """The properties that show a column of a table as coloured words."""
-    return {"mappings": mappings, "custom__align": "left", "custom__cellOptions": {"mode": "basic", "type": "color-background"}}
+    return {
+        "mappings": mappings,
+        "custom__align": "left",
+        "custom__cellOptions": {"mode": "basic", "type": "color-background"},
+    }
 
 
-SOURCE_LINK = [{
-    "targetBlank": False,
-    "title": "Open this server",
-    "url": "/d/huaweicloud-sms-source?${datasource:queryparam}&${job:queryparam}"
-           "&var-account=${__data.fields.account}&var-source_id=${__data.fields.source_id}&${__url_time_range}",
-}]
+SOURCE_LINK = [
+    {
+        "targetBlank": False,
+        "title": "Open this server",
+        "url": "/d/huaweicloud-sms-source?${datasource:queryparam}&${job:queryparam}"
+        "&var-account=${__data.fields.account:percentencode}&var-source_id=${__data.fields.source_id:percentencode}&${__url_time_range}",
+    }
+]

@@ -2,15 +2,15 @@
 
 from . import codes
 from .model import coloured_cell, query, stat, steps
-from .queries import (ACCOUNT, SOURCE, SOURCE_KEY, TASK_KEY, age, in_states, metric, one, own, rate)
+from .queries import SOURCE, SOURCE_KEY, TASK_KEY, age, in_states, metric, one, own, rate
 
 RUNNING_TASKS = "RUNNING|SYNCING"
 # The exporter polls every 30 s; the alert on stale data pages at ten minutes.
 FRESH = steps("green", (150, "yellow"), (600, "red"))
 
-SEVERITIES = codes.value_mappings([
-    ("critical", "critical", "red"), ("warning", "warning", "orange"), ("info", "info", "blue"),
-])
+SEVERITIES = codes.value_mappings(
+    [("critical", "critical", "red"), ("warning", "warning", "orange"), ("info", "info", "blue")]
+)
 
 
 def data_age():
@@ -20,7 +20,11 @@ def data_age():
         "Time since the last good poll of the slowest collector. Yellow means that polls fail: everything else here "
         "is as old as this says. Open the exporter's dashboard and see which collector fails and why.",
         [query("A", f"max({age(one('account, collector', own('poll_last_success_timestamp_seconds')))})")],
-        "s", thresholds=FRESH, background=True, decimals=0)
+        "s",
+        thresholds=FRESH,
+        background=True,
+        decimals=0,
+    )
 
 
 def speeds(key=TASK_KEY, base=SOURCE):
