@@ -1,6 +1,7 @@
 """A whole dashboard: its variables, its links and the places of its panels."""
 
 from .model import COLUMNS, DATASOURCE
+from .queries import ACCOUNT
 
 TAG = "huaweicloud-sms"
 
@@ -65,7 +66,8 @@ def _query_variable(name, label, description, text, *, regex="", many=True, ever
 
 
 def _variables(*, one_source=False, hide_source=False):
-    servers = 'query_result(max by (source_id, source_name) (huaweicloud_sms_source_state_code{job=~"$job",account=~"$account"}))'
+    known = f"huaweicloud_sms_source_state_code{{{ACCOUNT}}}"
+    servers = f"query_result(max by (source_id, source_name) ({known}))"
     return [
         {
             "current": {},
