@@ -133,7 +133,7 @@ def override_problems(panel):
         hit = {
             "byName": matches,
             "byFrameRefID": refs.__contains__,
-            "byType": lambda wanted: wanted == "number" and panel["type"] == "table",
+            "byType": lambda wanted: wanted in ("number", "string") and panel["type"] == "table",
         }.get(kind, lambda _: False)
         if not hit(wanted):
             yield f"the override {kind} {wanted} hits no field"

@@ -27,7 +27,12 @@ class TheRulesOfADashboard(unittest.TestCase):
         self.assertTrue([line for line in found if words in line], found)
 
     def test_the_shipped_dashboards_break_none(self):
-        for name, module in {"fleet": fleet, "source": source, "throughput": throughput, "exporter": exporter}.items():
+        for name, module in {
+            "fleet": fleet,
+            "source": source,
+            "throughput": throughput,
+            "exporter": exporter,
+        }.items():
             self.assertEqual(list(rules.dashboard_problems(name, module.build())), [])
 
     def test_an_other_uid_is_told(self):

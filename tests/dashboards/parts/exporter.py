@@ -7,7 +7,8 @@ from .queries import age, metric, one, own, process, rate
 from .shared import FRESH, data_age
 
 ALARM = steps("green", (1, "red"))
-FAILED = 'code!~"2.."'
+# The service says 400 where a task has no speed rules and 404 where it has no consistency result.
+FAILED = 'code!~"2..|400|404"'
 
 
 def _sum(labels, name, matchers=""):
@@ -53,7 +54,8 @@ def _numbers():
         ),
         stat(
             "Failed requests",
-            "Share of the API's answers that are not 2xx. Above a few percent, see the codes below: "
+            "Share of the API's answers that are failures: not 2xx, nor the 400 and 404 by which it says that a task "
+            "has no speed rules or no result. Above a few percent, see the codes below: "
             "401 and 403 are credentials, 429 is throttling, 5xx is the service.",
             [query("A", f"{_requests(FAILED)} / ({_requests()} > 0) or vector(0)")],
             "percentunit",
@@ -76,9 +78,9 @@ def _numbers():
             "Credentials end in",
             "Until the first temporary credentials end, if they are temporary. Minutes: they are "
             "not renewed, look at the agency or at what writes the file.",
-            [query("A", f"min({expiry}) - time()")],
+            [query("A", f"clamp_min(min({expiry}) - time(), 0)")],
             "s",
-            thresholds=steps("red", (900, "yellow"), (1800, "green")),
+            thresholds=steps("text", (0, "red"), (900, "yellow"), (1800, "green")),
             none="permanent",
             decimals=0,
         ),
@@ -140,9 +142,9 @@ def _api():
             "reqpm",
         ),
         series(
-            "Answers that are not 2xx",
-            "By operation and code. 401 and 403: credentials or a missing permission; "
-            "429: throttled; 5xx: the service; no number: the request had no answer.",
+            "Failed answers",
+            "By operation and code, without the 400 and 404 that mean that a task has no speed rules or no result. 401 and 403: credentials or a missing permission; "
+            "429: throttled; 5xx: the service; error: there was no answer.",
             [
                 query(
                     "A",
@@ -215,7 +217,8 @@ def _page():
     missing = (
         f"{one('account, collector', own('objects_expected'))} - {one('account, collector', own('objects_exported'))}"
     )
-    dropped = f"sum by (instance) ({_plain('series_dropped')})"
+    # No series of it while nothing is dropped.
+    dropped = f"sum by (instance) ({_plain('series_dropped')}) or sum by (instance) ({_plain('series')}) * 0"
 
     def odd(word, label, name):
         events = f"sum by ({label}) ({rate(own(name))}) * 3600 > 0"

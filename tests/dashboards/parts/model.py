@@ -55,6 +55,12 @@ def coloured(name, colour):
     return named(name, color={"fixedColor": colour, "mode": "fixed"})
 
 
+def dashed(name, colour):
+    """A dashed line for a bound that the other lines are compared with."""
+    line = {"dash": [10, 8], "fill": "dash"}
+    return named(name, color={"fixedColor": colour, "mode": "fixed"}, custom__lineStyle=line, custom__fillOpacity=0)
+
+
 def panel(kind, title, description, queries, *, defaults, options, overrides=(), **more):
     """A panel without its place."""
     return {
@@ -146,6 +152,7 @@ def series(
         "axisBorderShow": False,
         "axisLabel": "",
         "axisPlacement": "auto",
+        **({"axisSoftMax": 1} if bars else {}),
         "drawStyle": "bars" if bars else "line",
         "fillOpacity": 60 if stacked else 90 if bars else 0 if by_label else 8,
         "gradientMode": "none",
@@ -222,7 +229,7 @@ def table(title, description, queries, columns, *, unit="none", hidden=(), sort=
         "sortBy": [{"desc": desc, "displayName": name} for name, desc in sort],
     }
     # The table's own `noValue` is what an empty table says; in a cell it would be out of place.
-    cells = override("byType", "number", noValue="-")
+    cells = [override("byType", kind, noValue="-") for kind in ("number", "string")]
     # Grafana 10 and 11 read the first, 12 and later the second.
     hide = [
         named(name, custom__hidden=True, custom__hideFrom={"legend": False, "tooltip": False, "viz": True})
@@ -235,7 +242,7 @@ def table(title, description, queries, columns, *, unit="none", hidden=(), sort=
         queries,
         defaults=field(unit, None, steps("text"), "thresholds", custom, noValue=none),
         options=options,
-        overrides=[cells, *overrides, *hide],
+        overrides=[*cells, *overrides, *hide],
         transformations=transformations,
     )
 

@@ -57,5 +57,5 @@ def in_states(states, key=SOURCE_KEY, name="source_state", base=SOURCE):
 
 
 def age(timestamp):
-    """Seconds since a timestamp."""
-    return f"(time() - {timestamp})"
+    """Seconds since a timestamp; none are negative, whatever the clocks of the service and of Prometheus say."""
+    return f"clamp_min(time() - {timestamp}, 0)"

@@ -5,6 +5,7 @@ from .dashboard import Grid, dashboard
 from .model import (
     coloured,
     coloured_cell,
+    dashed,
     gauge_cell,
     named,
     override,
@@ -20,7 +21,6 @@ from .queries import SOURCE_KEY, TASK_KEY, age, chosen, one
 from .shared import bytes_left, data_age, gained, own_time_left, progress, service_time_left
 
 RESULTS = codes.value_mappings([("OK", "OK", "green"), ("WARN", "WARN", "yellow"), ("ERROR", "ERROR", "red")])
-DASHED = {"dash": [10, 8], "fill": "dash"}
 
 
 def _short(expression):
@@ -195,15 +195,7 @@ def _movement():
             "that grows means new data on the server.",
             [query("A", done, "replicated"), query("B", total, "total")],
             "bytes",
-            overrides=[
-                coloured("replicated", "blue"),
-                named(
-                    "total",
-                    color={"fixedColor": "text", "mode": "fixed"},
-                    custom__lineStyle=DASHED,
-                    custom__fillOpacity=0,
-                ),
-            ],
+            overrides=[coloured("replicated", "blue"), dashed("total", "text")],
         ),
         series(
             "Speed against limit",
@@ -212,22 +204,23 @@ def _movement():
             "No line for a limit: there is none now.",
             [
                 query("A", speed, "speed"),
-                query("B", gained(), "bytes gained"),
-                query("C", limit, "limit"),
-                query("D", f"{limit} * (1 + {threshold})", "stops at"),
+                query("B", limit, "limit"),
+                query("C", f"{limit} * (1 + {threshold})", "stops at"),
             ],
             "Bps",
             overrides=[
                 coloured("speed", "blue"),
-                coloured("bytes gained", "green"),
-                named(
-                    "limit",
-                    color={"fixedColor": "orange", "mode": "fixed"},
-                    custom__lineStyle=DASHED,
-                    custom__fillOpacity=0,
-                ),
+                dashed("limit", "orange"),
                 named("stops at", color={"fixedColor": "red", "mode": "fixed"}, custom__fillOpacity=0),
             ],
+        ),
+        series(
+            "Bytes gained",
+            "By how much what is replicated grows. Nothing while a speed is reported: the data is copied again, or "
+            "the service counts late. More than the speed: it travels compressed.",
+            [query("A", gained(), "bytes gained")],
+            "Bps",
+            overrides=[coloured("bytes gained", "green")],
         ),
         series(
             "Time left over time",

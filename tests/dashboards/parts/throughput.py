@@ -1,7 +1,7 @@
 """Speeds and limits: who is fast, who is held back, who is about to be stopped, who stalls."""
 
 from .dashboard import Grid, dashboard
-from .model import SOURCE_LINK, coloured, gauge_cell, named, query, rows, series, stat, steps, table
+from .model import SOURCE_LINK, coloured, dashed, gauge_cell, named, query, rows, series, stat, steps, table
 from .queries import SOURCE_KEY, chosen, fleet, in_states, one
 from .shared import bytes_left, gained, limits, own_time_left, running, source_speed, speeds
 
@@ -116,24 +116,19 @@ def _over_time():
     return [
         series(
             "Throughput against limits",
-            "Reported speed, bytes really gained, and the sum of limits of the chosen "
-            "servers. Gains that stay below the reported speed: data is sent again, or the service reports late.",
-            [
-                query("A", f"sum({speeds()})", "reported speed"),
-                query("B", f"sum({gained()})", "bytes gained"),
-                query("C", f"sum({limits()})", "sum of limits"),
-            ],
+            "Reported speed and the sum of limits of the chosen servers. At the limits: they decide how long it takes. "
+            "Far below: look at the slowest of those that should replicate.",
+            [query("A", f"sum({speeds()})", "reported speed"), query("B", f"sum({limits()})", "sum of limits")],
             "Bps",
-            overrides=[
-                coloured("reported speed", "blue"),
-                coloured("bytes gained", "green"),
-                named(
-                    "sum of limits",
-                    color={"fixedColor": "orange", "mode": "fixed"},
-                    custom__lineStyle={"dash": [10, 8], "fill": "dash"},
-                    custom__fillOpacity=0,
-                ),
-            ],
+            overrides=[coloured("reported speed", "blue"), dashed("sum of limits", "orange")],
+        ),
+        series(
+            "Bytes gained",
+            "By how much what is replicated grows. Far below the reported speed: data is copied again, or the service "
+            "counts late. Above it: it travels compressed.",
+            [query("A", f"sum({gained()})", "bytes gained")],
+            "Bps",
+            overrides=[coloured("bytes gained", "green")],
         ),
         series(
             "Top speeds over time",
@@ -304,7 +299,7 @@ def build():
     """The dashboard of speeds and limits."""
     grid = Grid()
     grid.numbers(4, *_numbers())
-    grid.numbers(9, *_over_time())
+    grid.line(9, *zip((7, 6, 11), _over_time(), strict=True))
     grid.line(10, (9, _top()), (15, _headroom()))
     grid.line(10, (24, _stalls()))
     grid.numbers(8, _bands(), _events())

@@ -20,7 +20,7 @@ function filled(expression, values) {
 export async function serverOf(url, at, wanted) {
   const query = wanted
     ? `topk(1, max by (source_id, source_name) (huaweicloud_sms_source_state_code{source_id="${wanted}"}))`
-    : 'topk(1, count by (source_id, source_name) ({__name__=~"huaweicloud_sms_(source|task)_.+"}))';
+    : 'topk(1, count by (source_id, source_name) ({__name__=~"huaweicloud_sms_(source|task)_.+",source_id!=""}))';
   const [found] = await api(url, 'query', { query, time: at });
   if (!found) {
     throw new Error('Prometheus knows no such server');
