@@ -143,8 +143,8 @@ def _api():
         ),
         series(
             "Failed answers",
-            "By operation and code, without the 400 and 404 that mean that a task has no speed rules or no result. 401 and 403: credentials or a missing permission; "
-            "429: throttled; 5xx: the service; error: there was no answer.",
+            "By operation and code, without the 400 and 404 that mean that a task has no speed rules or no result. "
+            "401 and 403: credentials or a missing permission; 429: throttled; 5xx: the service; error: no answer came.",
             [
                 query(
                     "A",

@@ -251,7 +251,7 @@ def _subtasks():
             rows("A", part("progress_ratio")),
             rows("B", f"{began} * 1000"),
             rows("C", f"{ended} * 1000"),
-            rows("D", f"({ended} - {began} >= 0) or (time() - {began})"),
+            rows("D", f"({ended} - {began} >= 0) or {age(began)}"),
         ],
         {
             "subtask": "Subtask",
@@ -274,6 +274,9 @@ def _subtasks():
 
 def _checks():
     problems = one(f"{SOURCE_KEY}, check, result, error_code", chosen("source_check_problem"))
+    known, unknown = (
+        one(f"{SOURCE_KEY}, result", chosen("source_checks", f'result{sign}"unknown"')) for sign in ("!=", "=")
+    )
     errors = " or ".join(
         one(f"{SOURCE_KEY}, error_code, category", chosen(name)) for name in ("source_error_info", "task_error_info")
     )
@@ -282,7 +285,7 @@ def _checks():
             "Checks",
             "Results of the environment checks, counted. ERROR keeps the migration from starting; WARN may "
             "fail it later.",
-            [query("A", one(f"{SOURCE_KEY}, result", chosen("source_checks")), "{{result}}")],
+            [query("A", f"{known} or {unknown} > 0", "{{result}}")],
             "none",
             overrides=[coloured("OK", "green"), coloured("WARN", "yellow"), coloured("ERROR", "red")],
             text="value_and_name",
