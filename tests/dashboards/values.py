@@ -91,6 +91,7 @@ def expected(fleet):
     """What key queries should give: the dashboard's uid, the panel's title and the query's letter, the values."""
     progress = {source: fleet.done[source] / size for source, size in fleet.total.items() if size}
     ranks = [1] * len(fleet.reasons()) + [2] * len(fleet.lost) + [3] * len(fleet.bad_checks())
+    limited = fleet.speed.keys() & fleet.limit.keys()
     named, fast = "huaweicloud-sms-fleet", "huaweicloud-sms-throughput"
     return {
         (named, "Servers", "A"): [len(fleet.state)],
@@ -99,7 +100,9 @@ def expected(fleet):
         (named, "Replicated", "A"): [sum(fleet.done.values()) / sum(fleet.total.values())],
         (named, "Bytes left", "A"): [sum(fleet.left().values())],
         (named, "Throughput", "A"): [sum(fleet.speed.values())],
-        (named, "Throughput against limits", "B"): [sum(fleet.limit.values())],
+        (named, "Throughput against limits", "A"): [sum(fleet.speed[task] for task in limited)],
+        (named, "Throughput against limits", "B"): [sum(fleet.speed[task] for task in fleet.speed.keys() - limited)],
+        (named, "Throughput against limits", "C"): [sum(fleet.limit.values())],
         (named, "Needs attention", "A"): ranks,
         (named, "Progress per server", "B"): [
             share for source, share in progress.items() if fleet.state[source] not in DONE

@@ -6,7 +6,6 @@ from .model import (
     SOURCE_LINK,
     coloured,
     coloured_cell,
-    dashed,
     gauge_cell,
     named,
     query,
@@ -20,10 +19,10 @@ from .queries import ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states,
 from .shared import (
     SEVERITIES,
     STATE_CELL,
+    against_limits,
     bytes_left,
     data_age,
     gained,
-    limits,
     own_time_left,
     progress,
     service_time_left,
@@ -238,17 +237,10 @@ def _states_over_time():
 
 
 def _throughput():
-    return series(
-        "Throughput against limits",
-        "Reported speed of all running tasks, and the sum of the limits of tasks that have one. At the limits: raise "
-        "them or wait for the night's rule. Far below: look for slow links or slow disks on the dashboard of "
-        "throughput and limits.",
-        [
-            query("A", f"sum({speeds(base=ACCOUNT)})", "reported speed"),
-            query("B", f"sum({limits(base=ACCOUNT)})", "sum of limits"),
-        ],
-        "Bps",
-        overrides=[coloured("reported speed", "blue"), dashed("sum of limits", "orange")],
+    return against_limits(
+        "At the limits: raise them or wait for the night's rule. Far below: look for slow links or slow disks on the "
+        "dashboard of throughput and limits.",
+        ACCOUNT,
     )
 
 

@@ -114,6 +114,9 @@ def stat(
     if not graph:
         queries = [{**target, "instant": True, "range": False} for target in queries]
     more = {} if decimals is None else {"decimals": decimals}
+    if graph:
+        # From zero on, so that one server more or less does not look like a landslide.
+        more["min"] = 0
     defaults = field(unit, mappings, thresholds or steps("text"), noValue=none, **more)
     options = {
         "colorMode": "background" if background else "value",

@@ -1,7 +1,7 @@
 """Queries and panels that stand on more than one dashboard."""
 
 from . import codes
-from .model import coloured_cell, query, stat, steps
+from .model import coloured, coloured_cell, dashed, query, series, stat, steps
 from .queries import SOURCE, SOURCE_KEY, TASK_KEY, age, in_states, metric, one, own, rate
 
 RUNNING_TASKS = "RUNNING|SYNCING"
@@ -42,6 +42,27 @@ def limits(key=TASK_KEY, base=SOURCE):
 def running(base=SOURCE):
     """The tasks that move data."""
     return in_states(RUNNING_TASKS, "account, task_id", "task_state", base)
+
+
+def against_limits(advice, base=SOURCE):
+    """Speeds and limits over time; a task without a limit is not measured by the limits of others."""
+    limited = f"on (account, task_id) {limits(base=base)}"
+    return series(
+        "Throughput against limits",
+        f"Reported speed of the running tasks that have a limit, beside the sum of those limits, and of those that "
+        f"have none. {advice}",
+        [
+            query("A", f"sum({speeds(base=base)} and {limited}) or vector(0)", "with a limit"),
+            query("B", f"sum({speeds(base=base)} unless {limited}) or vector(0)", "without a limit"),
+            query("C", f"sum({limits(base=base)})", "sum of limits"),
+        ],
+        "Bps",
+        overrides=[
+            coloured("with a limit", "blue"),
+            coloured("without a limit", "purple"),
+            dashed("sum of limits", "orange"),
+        ],
+    )
 
 
 def source_speed(base=SOURCE):

@@ -1,9 +1,9 @@
 """Speeds and limits: who is fast, who is held back, who is about to be stopped, who stalls."""
 
 from .dashboard import Grid, dashboard
-from .model import SOURCE_LINK, coloured, dashed, gauge_cell, named, query, rows, series, stat, steps, table
+from .model import SOURCE_LINK, coloured, gauge_cell, named, query, rows, series, stat, steps, table
 from .queries import SOURCE_KEY, chosen, fleet, in_states, one
-from .shared import bytes_left, gained, limits, own_time_left, running, source_speed, speeds
+from .shared import against_limits, bytes_left, gained, limits, own_time_left, running, source_speed, speeds
 
 KEY = "account, task_id, source_id, source_name"
 USE = steps("green", (0.8, "yellow"), (1, "orange"), (1.1, "red"))
@@ -114,13 +114,8 @@ def _over_time():
     speed = f"sum by (account, source_id, source_name) ({speeds(KEY)})"
     last = one("account, source_id", chosen("task_migrate_speed_bytes_per_second") + " @ end()")
     return [
-        series(
-            "Throughput against limits",
-            "Reported speed and the sum of limits of the chosen servers. At the limits: they decide how long it takes. "
-            "Far below: look at the slowest of those that should replicate.",
-            [query("A", f"sum({speeds()})", "reported speed"), query("B", f"sum({limits()})", "sum of limits")],
-            "Bps",
-            overrides=[coloured("reported speed", "blue"), dashed("sum of limits", "orange")],
+        against_limits(
+            "At the limits: they decide how long it takes. Far below: look at the slowest of those that should replicate."
         ),
         series(
             "Bytes gained",
