@@ -200,7 +200,9 @@ def variable_problems(variables):
             continue
         if variable["datasource"] != DATASOURCE:
             yield f"{variable['name']} asks another data source than the variable's"
-        if variable["includeAll"] and not variable.get("allValue"):
+        if variable["name"] == "job" and variable.get("allValue"):
+            yield "All of job would hold jobs that are no exporters"
+        if variable["name"] != "job" and variable["includeAll"] and not variable.get("allValue"):
             yield f"All of {variable['name']} would name every value in the query"
         for name in re.findall(r"\b(?:huaweicloud_sms|sms_exporter)_\w+", variable["query"]["query"]):
             if known(name) is None:

@@ -75,6 +75,10 @@ class TheRulesOfADashboard(unittest.TestCase):
         del self.dashboard["templating"]["list"][3]["allValue"]
         self.assert_told("would name every value")
 
+    def test_all_jobs_of_a_prometheus_are_told(self):
+        self.dashboard["templating"]["list"][1]["allValue"] = ".+"
+        self.assert_told("jobs that are no exporters")
+
 
 class TheRulesOfAPanel(unittest.TestCase):
     """What holds for each panel."""

@@ -88,8 +88,8 @@ def _variables(*, one_source=False, hide_source=False):
             "job",
             "Job",
             "The scrape job of the exporter.",
+            # All names each job of an exporter: `up` and the process' metrics are every job's.
             "label_values(sms_exporter_build_info, job)",
-            everything=".+",
             kind=1,
         ),
         _query_variable(

@@ -2,19 +2,7 @@
 
 from . import codes
 from .dashboard import Grid, dashboard
-from .model import (
-    SOURCE_LINK,
-    coloured,
-    coloured_cell,
-    gauge_cell,
-    named,
-    query,
-    rows,
-    series,
-    stat,
-    steps,
-    table,
-)
+from .model import SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, table
 from .queries import ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one
 from .shared import (
     SEVERITIES,

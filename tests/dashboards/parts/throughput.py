@@ -72,8 +72,8 @@ def _numbers():
         ),
         stat(
             "Stalled",
-            "Servers in replicate that gained nothing for half an hour, agent there, limit not zero. Read "
-            "their rows below, then the agent's log.",
+            "Servers in replicate that gained nothing for half an hour although their agents are there. Read "
+            "their rows below, then the agents' logs.",
             [query("A", f"{still} or vector(0)")],
             "none",
             thresholds=steps("green", (1, "red")),

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { bundle } from './bundle.mjs';
-import { answersOf, serverOf } from './queries.mjs';
+import { answersOf, everythingOf, serverOf } from './queries.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const shipped = path.resolve(here, '../../../dashboards');
@@ -55,7 +55,8 @@ async function dataOf(name, { url, at, since, server, theme, width }) {
   const one = dashboard.templating.list.find((variable) => variable.name === 'source_id' && !variable.multi);
   const chosen = one ? await serverOf(url, at, server) : null;
   const step = Math.max(Math.ceil(since / POINTS), 15);
-  const variables = { account: '.*', job: '.+', source_id: chosen?.id ?? '.*' };
+  const everything = await everythingOf(url, at);
+  const variables = { ...everything, source_id: chosen?.id ?? everything.source_id };
   const { version } = JSON.parse(await readFile(path.join(here, 'node_modules/@grafana/ui/package.json'), 'utf8'));
   return {
     answers: await answersOf(url, dashboard, variables, { at, since, step }),

@@ -28,6 +28,12 @@ export async function serverOf(url, at, wanted) {
   return { id: found.metric.source_id, name: found.metric.source_name };
 }
 
+/** All in every variable: each job of an exporter, any account, any server. */
+export async function everythingOf(url, at) {
+  const found = await api(url, 'query', { query: 'group by (job) (sms_exporter_build_info)', time: at });
+  return { account: '.*', job: found.map(({ metric: { job } }) => job).join('|'), source_id: '.*' };
+}
+
 /** The answers to every query of a dashboard, by panel and letter. */
 export async function answersOf(url, dashboard, variables, { at, since, step }) {
   const window = Math.max(step + MIN_STEP, 4 * MIN_STEP);
