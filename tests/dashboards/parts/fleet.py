@@ -239,8 +239,9 @@ def _progress():
     left = f"({service_time_left()} or on ({SOURCE_KEY}) {own_time_left()})"
     return table(
         "Progress per server",
-        "Servers that are not finished, the furthest first. Sort by time left to see who is last, "
-        "by speed to see who is slow; type part of a name into the heading's filter. Click a name for its dashboard.",
+        "Servers that are not finished, the one that takes longest first. A time left that grows: open that server and "
+        "see what holds it back. Those at 100 % that sync wait for their cutover; those without a time left wait, or "
+        "failed. Sort by any column, filter by name and state in the headings.",
         [
             rows("A", unfinished(one(NAMED_SOURCE, chosen("source_state_code")))),
             rows("B", unfinished(progress())),
@@ -260,7 +261,7 @@ def _progress():
             "account": "Account",
         },
         hidden=["source_id"],
-        sort=[("Progress", True)],
+        sort=[("Time left", True)],
         overrides=[
             named("Server", links=SOURCE_LINK, custom__width=220, custom__filterable=True),
             named("State", custom__width=120, custom__filterable=True, **STATE_CELL),

@@ -155,7 +155,7 @@ def series(
         "axisBorderShow": False,
         "axisLabel": "",
         "axisPlacement": "auto",
-        **({"axisSoftMax": 1} if bars else {}),
+        **({"axisSoftMax": 1} if bars or unit == "none" else {}),
         "drawStyle": "bars" if bars else "line",
         "fillOpacity": 60 if stacked else 90 if bars else 0 if by_label else 8,
         "gradientMode": "none",

@@ -9,8 +9,16 @@ function legendOf(target, metric) {
   return labels.length ? `{${labels.map(([name, value]) => `${name}="${value}"`).join(', ')}}` : 'Value';
 }
 
+// Where Prometheus gives no sample there is none: a line must not run across.
+function withGaps(values, step) {
+  return values.flatMap(([time, number], index) => {
+    const next = values[index + 1]?.[0] ?? time;
+    return next - time > step ? [[time, number], [time + step, null]] : [[time, number]];
+  });
+}
+
 function seriesFrame(target, { metric, values, value }, step) {
-  const samples = values ?? [value];
+  const samples = values ? withGaps(values, step) : [value];
   return {
     refId: target.refId,
     length: samples.length,
@@ -21,7 +29,7 @@ function seriesFrame(target, { metric, values, value }, step) {
         type: FieldType.number,
         labels: metric,
         config: { displayNameFromDS: legendOf(target, metric) },
-        values: samples.map(([, number]) => Number(number)),
+        values: samples.map(([, number]) => (number === null ? null : Number(number))),
       },
     ],
   };

@@ -10,6 +10,9 @@ function spansOf(times, values, end, gap) {
     const from = times[index];
     const to = Math.min(times[index + 1] ?? end, from + gap, end);
     const last = spans.at(-1);
+    if (value === null) {
+      return;
+    }
     if (last && last.value === value && last.to >= from) {
       last.to = to;
     } else {
