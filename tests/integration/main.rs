@@ -2,5 +2,9 @@
 //!
 //! One binary, because each further one costs a link; each module is one subject.
 
+mod answers;
+mod catalogue;
+mod contradictions;
 mod harness;
 mod journey;
+mod samples;
