@@ -40,12 +40,23 @@ pub(super) fn read<T: FromWire>(json: &str) -> (Option<T>, Notes) {
     (object, notes)
 }
 
-/// Puts every wrong value in every place of a whole object: the parts of the model that change are among
-/// those that change when the place is missing, and what is dropped is noted, but for `quiet` places.
+/// Places that are not as the others.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Except<'a> {
+    /// Places by which something is told: without them, what they tell of is gone.
+    pub(super) telling: &'a [&'a str],
+    /// Places whose content is nobody's promise, so that nothing about it is noted.
+    pub(super) quiet: &'a [&'a str],
+}
+
+/// Puts every wrong value in every place of a whole object, and leaves the place out.
+///
+/// A missing value costs one part of the model, but for the `telling` ones; a wrong one changes no part that the
+/// missing one does not, and is noted where it is dropped, but for the `quiet` ones.
 pub(super) fn each_costs_only_itself<T: FromWire>(
     whole: &Value,
     portrait: impl Fn(&T) -> Portrait,
-    quiet: &[&str],
+    except: Except<'_>,
 ) {
     let parts = |json: &str| {
         let (object, notes) = read::<T>(json);
@@ -58,6 +69,10 @@ pub(super) fn each_costs_only_itself<T: FromWire>(
         let (without, _) = parts(&replaced(whole, &pointer, None));
         let costs = without.as_ref().map(|without| changed(&full, without));
         assert_ne!(costs, Some(Vec::new()), "{pointer} reaches the model");
+        let is_value = whole.pointer(&pointer).is_some_and(|value| !value.is_object() && !value.is_array());
+        if is_value && !except.telling.contains(&&*pointer) {
+            assert_eq!(costs.as_ref().map(Vec::len), Some(1), "without {pointer}: {costs:?}");
+        }
         for wrong in WRONG {
             let (object, notes) = parts(&replaced(whole, &pointer, Some(wrong)));
             let dropped = object == without;
@@ -74,7 +89,7 @@ pub(super) fn each_costs_only_itself<T: FromWire>(
                 changed.iter().all(|part| costs.contains(part)),
                 "{pointer} = {wrong} changes {changed:?}"
             );
-            let silent = NOTHING.contains(&wrong) || quiet.contains(&&*pointer);
+            let silent = NOTHING.contains(&wrong) || except.quiet.contains(&&*pointer);
             let of_its_kind = whole.pointer(&pointer).is_some_and(Value::is_object) && wrong.starts_with('{');
             assert!(!dropped || silent || of_its_kind || !notes.is_empty(), "{pointer} = {wrong} is noted");
         }
