@@ -12,3 +12,4 @@ pub mod poll;
 pub mod run;
 pub mod server;
 pub mod simulator;
+pub mod storage;
