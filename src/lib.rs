@@ -6,6 +6,9 @@ pub mod cli;
 pub mod config;
 pub mod diff;
 pub mod exposition;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod metrics;
 pub mod model;
 pub mod poll;
