@@ -80,20 +80,80 @@ mod tests {
 
     use super::*;
 
+    fn corpus(target: &str) -> Vec<Vec<u8>> {
+        let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+        assert!(fuzz.join("fuzz_targets").join(format!("{target}.rs")).exists(), "{target} can be fuzzed");
+        let inputs = std::fs::read_dir(fuzz.join("corpus").join(target)).unwrap();
+        let mut paths: Vec<PathBuf> = inputs.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        assert!(!paths.is_empty(), "{target} has a corpus");
+        paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    /// Xorshift: the same numbers in every run.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % bound as u64).unwrap()
+        }
+    }
+
+    /// What a fuzzer without eyes does: bytes changed, cut, doubled, and words that parsers stumble over put in.
+    fn mutate(input: &[u8], dice: &mut Dice) -> Vec<u8> {
+        const WORDS: [&[u8]; 12] = [
+            b"null",
+            b"-1",
+            b"1e999",
+            b"NaN",
+            b"\"",
+            b"\\",
+            b"[",
+            b"{",
+            b"\n",
+            b"\xff",
+            b"\xe2\x80\xa8",
+            b"9223372036854775808",
+        ];
+        let mut bytes = input.to_vec();
+        for _ in 0..=dice.below(4) {
+            let at = dice.below(bytes.len() + 1);
+            let to = at + dice.below(bytes.len() - at + 1).min(40);
+            match dice.below(5) {
+                0 => bytes.truncate(at),
+                1 => drop(bytes.drain(at..to)),
+                2 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.below(8)),
+                3 => drop(bytes.splice(at..to, WORDS[dice.below(WORDS.len())].iter().copied())),
+                _ => {
+                    let piece = bytes[at..to].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+        }
+        bytes
+    }
+
     #[test]
     fn nothing_in_the_corpora_breaks_anything() {
-        let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
         for (name, target) in TARGETS {
-            let inputs: Vec<PathBuf> = std::fs::read_dir(fuzz.join("corpus").join(name))
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-                .collect();
-            assert!(!inputs.is_empty(), "{name} has a corpus");
-            for input in inputs {
-                eprintln!("{}", input.display());
-                target(&std::fs::read(&input).unwrap());
+            corpus(name).iter().for_each(|input| target(input));
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_near_the_corpora_breaks_anything() {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        for (name, target) in TARGETS {
+            for input in corpus(name) {
+                for _ in 0..200 {
+                    let mutant = mutate(&input, &mut dice);
+                    let outcome = std::panic::catch_unwind(|| target(&mutant));
+                    assert!(outcome.is_ok(), "{name}: {:?}", String::from_utf8_lossy(&mutant));
+                }
             }
-            assert!(fuzz.join("fuzz_targets").join(format!("{name}.rs")).exists(), "{name} can be fuzzed");
         }
     }
 }
