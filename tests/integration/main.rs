@@ -14,3 +14,4 @@ mod journey;
 mod outside;
 mod readme;
 mod samples;
+mod storage;
