@@ -1,6 +1,6 @@
 //! The SMS API: one method per operation, complete lists or an error.
 //!
-//! Every request is signed by [`crate::auth`], waits for its turn at the [`governor`], is repeated where a
+//! Every request is signed by [`crate::auth`], waits for its turn at the `governor`, is repeated where a
 //! moment later may help, and ends as a model value or an [`ApiError`]. Nothing here asks for a secret
 //! or takes a command from the agents' queue: the operations below are all there are.
 

@@ -242,10 +242,11 @@ fn task_events(old: &Fleet, new: &Fleet, pair: &Pair<'_, Task>, events: &mut Vec
         }
         Pair::Stayed(before, now) => {
             task_changes((old, before), (new, now), events);
-            // Even a task that did not change may be above a limit whose window has begun.
+            // Even a task that did not change may be above a limit whose window has begun. But a limit that
+            // is only now known may have been exceeded all the while.
             let above =
                 |fleet: &Fleet, task: &Task| fleet.speed_limit(task).exceeded_by(task.speed) == Some(true);
-            if above(new, now) && !above(old, before) {
+            if above(new, now) && !above(old, before) && old.knows_limit(before) >= new.knows_limit(now) {
                 events.push(Event::Overspeed { task: named_task(new, now) });
             }
         }

@@ -22,6 +22,7 @@ mod gate;
 mod identity;
 mod mishap;
 mod operation;
+mod pace;
 mod portrait;
 mod random;
 mod signature;
@@ -99,6 +100,8 @@ pub struct Options {
     pub credential_lifetime: SignedDuration,
     /// Whether the metadata service has tokens (its second version); else asking for one is a 404.
     pub metadata_tokens: bool,
+    /// Whether instants in answers are told at the pace of the clock on the wall, however fast the world moves.
+    pub wall_pace: bool,
 }
 
 /// A plain copy of the world.
@@ -181,6 +184,7 @@ impl Default for Options {
             token_lifetime: SignedDuration::from_hours(24),
             credential_lifetime: SignedDuration::from_hours(6),
             metadata_tokens: true,
+            wall_pace: false,
         }
     }
 }

@@ -4,8 +4,8 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::wire::PageError;
-use crate::auth::AuthError;
 use crate::auth::http::TransportError;
+use crate::auth::{AuthError, without_token};
 
 /// The longest message of the service that an error repeats, in characters.
 const LONGEST: usize = 300;
@@ -139,7 +139,7 @@ impl Refusal {
         Self {
             status,
             code,
-            message: plain(&message.unwrap_or_else(|| text.into_owned()), LONGEST),
+            message: plain(&without_token(&message.unwrap_or_else(|| text.into_owned())), LONGEST),
             request_id: header("x-request-id").or_else(in_body).map(|id| plain(&id, 64)),
         }
     }

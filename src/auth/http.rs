@@ -167,6 +167,16 @@ impl Transport {
         Ok(Self { client, bounds, observer: Arc::clone(&self.observer) })
     }
 
+    /// The same past every proxy: for services on this machine.
+    ///
+    /// # Errors
+    ///
+    /// The TLS library refused.
+    pub fn without_proxy(&self) -> Result<Self, SetupError> {
+        let client = builder(self.bounds).no_proxy().build().map_err(SetupError::Client)?;
+        Ok(Self { client, bounds: self.bounds, observer: Arc::clone(&self.observer) })
+    }
+
     /// Who is told of what goes over the wire.
     #[must_use]
     pub fn observer(&self) -> &Arc<dyn Observer> {

@@ -22,5 +22,7 @@ pub fn transport(account: &Account, observer: Arc<dyn Observer>) -> Result<Trans
     };
     let proxy = account.proxy.as_ref().map(|proxy| proxy.read()).transpose().map_err(SetupError::NoProxy)?;
     let proxy = proxy.as_ref().map(ExposeSecret::expose_secret);
-    Transport::new(bounds, proxy, account.ca_file.as_deref(), observer)
+    let transport = Transport::new(bounds, proxy, account.ca_file.as_deref(), observer)?;
+    // A proxy's own loopback is not ours.
+    if account.endpoint.is_loopback() { transport.without_proxy() } else { Ok(transport) }
 }

@@ -129,6 +129,13 @@ impl Endpoint {
         &self.authority
     }
 
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let authority: Option<http::uri::Authority> = self.authority.parse().ok();
+        authority.is_some_and(|authority| is_loopback(authority.host()))
+    }
+
     /// Scheme and authority, without a slash at the end.
     #[must_use]
     pub fn origin(&self) -> String {

@@ -182,3 +182,11 @@ fn a_window_that_begins_makes_an_unchanged_task_too_fast() {
     };
     assert_eq!(kinds(&diff(&old, &new)), ["Overspeed"]);
 }
+
+#[test]
+fn a_limit_that_is_only_now_known_was_not_crossed_now() {
+    let new = fleet(vec![], vec![task("t", TaskState::Running, 99.0)]);
+    let unlimited = Task { speed_limit: None, ..task("t", TaskState::Running, 99.0) };
+    let old = Fleet { speed_rules: None, ..fleet(vec![], vec![unlimited]) };
+    assert_eq!(diff(&old, &new), []);
+}

@@ -147,6 +147,12 @@ impl Fleet {
         limit_in_force(rules.map_or(&[], |rules| rules), task.speed_limit, now)
     }
 
+    /// Whether the rules of a task have been read.
+    #[must_use]
+    pub fn knows_limit(&self, task: &Task) -> bool {
+        self.speed_rules.as_ref().is_some_and(|rules| rules.data.contains_key(&task.id))
+    }
+
     /// The instant at which a part was read, or `None` where it is absent.
     #[must_use]
     pub fn read_at(&self, collector: Collector) -> Option<Timestamp> {

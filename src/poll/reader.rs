@@ -105,8 +105,9 @@ impl Reader {
             tasks: part(&tasks).or_else(|| last.tasks.clone()),
             ..Fleet::default()
         };
-        let speed_rules = self.speed_rules(&known, deadline).await;
-        let consistency = self.consistency(&known, deadline).await;
+        let mut allowance = self.allowance;
+        let speed_rules = self.speed_rules(&known, deadline, &mut allowance).await;
+        let consistency = self.consistency(&known, deadline, &mut allowance).await;
         Readings { sources, tasks, overview, errors, speed_rules, consistency }
     }
 
@@ -160,14 +161,19 @@ impl Reader {
         Some(attempt(&self.clock, read).await)
     }
 
-    async fn speed_rules(&mut self, known: &Fleet, deadline: Instant) -> Option<Attempt<SpeedRules>> {
+    async fn speed_rules(
+        &mut self,
+        known: &Fleet,
+        deadline: Instant,
+        allowance: &mut usize,
+    ) -> Option<Attempt<SpeedRules>> {
         if !self.collectors.contains(&Collector::SpeedLimits) {
             return None;
         }
         let copying = |task: &&Arc<Task>| task.state.is_some_and(crate::model::TaskState::is_copying);
         let wanted: BTreeSet<TaskId> =
             known.tasks().iter().filter(copying).map(|task| task.id.clone()).collect();
-        let (clock, client, allowance) = (self.clock.clone(), &self.client, self.allowance);
+        let (clock, client) = (self.clock.clone(), &self.client);
         let read = async {
             let ask = |task: TaskId| async move {
                 let rules = client.speed_rules(&task, deadline).await;
@@ -185,12 +191,13 @@ impl Reader {
         &mut self,
         known: &Fleet,
         deadline: Instant,
+        allowance: &mut usize,
     ) -> Option<Attempt<BTreeMap<TaskId, Consistency>>> {
         if !self.collectors.contains(&Collector::Consistency) {
             return None;
         }
         let wanted = with_results(known);
-        let (clock, client, allowance) = (self.clock.clone(), &self.client, self.allowance);
+        let (clock, client) = (self.clock.clone(), &self.client);
         let read = async {
             let ask = |task: TaskId| async move {
                 let result = client.consistency(&task, deadline).await;
@@ -214,11 +221,12 @@ async fn ask_in_turn<T: Clone, F: Future<Output = (TaskId, Result<(T, Notes), Ap
     rotation: &mut Rotation<T>,
     wanted: &BTreeSet<TaskId>,
     clock: &Clock,
-    allowance: usize,
+    allowance: &mut usize,
     ask: impl FnMut(TaskId) -> F,
 ) -> Result<Notes, ApiError> {
     rotation.keep(wanted, clock.now());
-    let due = rotation.due(wanted, clock.now(), allowance);
+    let due = rotation.due(wanted, clock.now(), *allowance);
+    *allowance -= due.len();
     // The governor bounds what is under way; this bounds what waits for it.
     let asked: Vec<F> = due.into_iter().map(ask).collect();
     let answers: Vec<_> = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect().await;

@@ -25,6 +25,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for the simulated service")?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
     let simulator = Simulator::new(settings(&options.fleet));
+    simulator.tune(|switches| switches.wall_pace = true);
     let config = config(cli, &simulator.keys(), &origin)?;
     let tasks = TaskTracker::new();
     tasks.spawn(simulator.serve(listener, stop.clone()));
@@ -38,7 +39,9 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
     let exporter = Exporter::new(surroundings(), stop.clone());
     exporter.apply(&config).map_err(Misuse::from_display)?;
     announce(cli);
-    let served = serve::until_stopped(cli, exporter, stop).await;
+    let served = serve::until_stopped(cli, exporter, stop.clone()).await;
+    // The simulated service would serve on where the exporter could not begin, as on a port in use.
+    stop.cancel();
     tasks.close();
     tasks.wait().await;
     served
@@ -98,7 +101,10 @@ pub(super) async fn simulator(options: &SimulatorOptions, stop: CancellationToke
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
     let simulator = Simulator::new(settings(&options.fleet));
-    simulator.tune(|switches| switches.latency = options.latency);
+    simulator.tune(|switches| {
+        switches.latency = options.latency;
+        switches.wall_pace = true;
+    });
     let Keys { ak, sk, project_id, .. } = simulator.keys();
     let variable = Region::new(REGION)?.sms_endpoint_variable();
     println!("HW_REGION_NAME={REGION}\nHUAWEICLOUD_SDK_AK={ak}\nHUAWEICLOUD_SDK_SK={sk}");

@@ -20,10 +20,6 @@ pub(super) async fn until_stopped(
 ) -> anyhow::Result<()> {
     let listeners = listeners(cli)?;
     let settings = settings(cli)?;
-    for listener in &listeners {
-        let address = listener.local_addr().context("a listener without an address")?;
-        tracing::info!(%address, path = settings.telemetry_path, "Listening");
-    }
     let reloading = signals::reload_on(stop.clone(), cli.clone(), exporter.clone())?;
     let served = server::serve(listeners, settings, hooks(cli, &exporter), stop.clone()).await;
     stop.cancel();

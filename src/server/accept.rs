@@ -29,7 +29,7 @@ pub(super) async fn serve(
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let tls = site.settings.web.as_ref().is_some_and(|web| web.current().tls.is_some());
-        info!(address = %listener.local_addr()?, tls, "Listening");
+        info!(address = %listener.local_addr()?, path = site.settings.telemetry_path, tls, "Listening");
         let accepting = accept(listener, Arc::clone(&site), Arc::clone(&places), tasks.clone(), stop.clone());
         tasks.spawn(accepting);
     }

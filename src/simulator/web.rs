@@ -18,14 +18,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::Answer;
+use super::answer::{Answer, Body};
 use super::desk::{self, Query};
 use super::fault::What;
 use super::identity::Office;
 use super::operation::Operation;
+use super::pace::Pace;
 use super::signature::{Received, pairs};
 use super::wire::{self, Broken, WireBody};
-use super::{Simulator, State, blemish};
+use super::{Settings, Simulator, State, blemish};
 
 /// How often the world moves when it moves by itself.
 const TICK: Duration = Duration::from_millis(200);
@@ -135,7 +136,15 @@ impl Simulator {
         let now = (self.0.clock)() + state.options.clock_shift;
         let page = query.page(operation).map_or(0, |page| page.offset / page.limit);
         let faults = state.faults.strike(operation, page);
-        let answer = state.answer(&self.0.settings.region, received, (operation, id), &query, &faults, now);
+        let mut answer =
+            state.answer(&self.0.settings.region, received, (operation, id), &query, &faults, now);
+        let Settings { start_ms, speed, .. } = self.0.settings;
+        if let Body::Json(json) = &mut answer.body
+            && state.options.wall_pace
+            && operation.is_of_sms()
+        {
+            Pace { start_ms, speed }.tell(json);
+        }
         let unanswered = faults.iter().any(|what| matches!(what, What::ConnectionReset | What::HangHeaders));
         let status = if unanswered { 0 } else { answer.status };
         *state.requests.entry((operation, status)).or_default() += 1;

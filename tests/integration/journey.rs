@@ -34,7 +34,8 @@ async fn the_first_poll_is_a_baseline_and_later_ones_count() {
         let series = format!(
             "huaweicloud_sms_source_state_transitions_total{{account=\"test\",from=\"{from}\",to=\"{to}\"}}"
         );
-        assert_eq!(rig.value(&series), *count as f64, "{series}");
+        let count = u32::try_from(*count).expect("a few changes");
+        assert_eq!(rig.value(&series), f64::from(count), "{series}");
     }
     assert!(rig.value(replicated) > 0.0);
 }

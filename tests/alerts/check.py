@@ -1,0 +1,71 @@
+"""Checks everything under alerts/: `python3 tests/alerts/check.py`.
+
+Needs promtool and amtool (Debian's prometheus and prometheus-alertmanager) and the packages of tests/requirements.txt,
+which it takes from .venv in the repository's root where it stands.
+
+    --write       makes alerts/prometheusrule.yaml anew from the rules
+    --no-mutants  leaves out the mutations, which take most of the time
+"""
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+try:
+    import yaml
+except ImportError:
+    VENV = ROOT / ".venv/bin/python"
+    if VENV.exists() and Path(sys.executable) != VENV:
+        os.execv(VENV, [str(VENV), *sys.argv])
+    sys.exit("PyYAML is missing: pip install -r tests/requirements.txt, or put it into .venv")
+
+import cases
+import kill
+import manifest
+import pages
+import routes
+import tools
+
+RULES = ROOT / "alerts/huaweicloud-sms.rules.yml"
+TESTS = ROOT / "tests/alerts"
+
+
+def checks(rules, arguments):
+    """Pairs of a check's name and what is wrong, nothing when it passes."""
+    yield "promtool accepts the rules", tools.promtool("check", "rules", RULES)
+    tests = sorted(TESTS.glob("*.test.yml"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for test, problem in zip(tests, pool.map(lambda test: tools.promtool("test", "rules", test), tests)):
+            yield f"promtool passes {test.name}", problem
+    yield from cases.checks(rules, TESTS)
+    yield from pages.checks(rules, ROOT)
+    yield from manifest.checks(rules, RULES)
+    yield from routes.checks(rules, ROOT)
+    if "--no-mutants" not in arguments:
+        yield from kill.checks(rules, TESTS)
+
+
+def main(arguments):
+    missing = tools.missing()
+    if missing:
+        sys.exit(f"{' and '.join(missing)} not found: apt-get install prometheus prometheus-alertmanager")
+    rules = yaml.safe_load(RULES.read_text())
+    if "--write" in arguments:
+        manifest.write(RULES)
+        return 0
+    passed = failed = 0
+    for name, problem in checks(rules, arguments):
+        if problem:
+            failed += 1
+            print(f"FAILED {name}\n       " + problem.strip().replace("\n", "\n       "), flush=True)
+        else:
+            passed += 1
+            print(f"ok     {name}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""Runs the rule tests against mutated rules: each mutant must make some test fail."""
+
+import os
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+import mutants
+import promql
+import tools
+
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+RECORDED = re.compile(r"\b\w+:huaweicloud_sms_\w+:\w+|huaweicloud_sms:\w+:\w+")
+
+
+def name(rule):
+    """What a rule makes: the name of its series or of its alert."""
+    return rule.get("record") or rule["alert"]
+
+
+def every(rules):
+    """All rules, whatever their group."""
+    return [rule for group in rules["groups"] for rule in group["rules"]]
+
+
+def readers(rules):
+    """For each series or alert, the names of the rules that read it: in expressions, by ALERTS, in annotations."""
+    found = {}
+    for rule in every(rules):
+        read = set()
+        for selector in promql.selectors(rule["expr"]):
+            read.add(selector.name)
+            read.update(m.value for m in selector.matchers if (selector.name, m.label) == ("ALERTS", "alertname"))
+        for text in rule.get("annotations", {}).values():
+            read.update(RECORDED.findall(text))
+        for one in read:
+            found.setdefault(one, []).append(name(rule))
+    return found
+
+
+def affected(rule, reading):
+    """The names of a rule and of all that depend on it, nearest first."""
+    names = [name(rule)]
+    for one in names:
+        names.extend(reader for reader in reading.get(one, []) if reader not in names)
+    return list(dict.fromkeys(names))
+
+
+def needed(test, rules, reading):
+    """The rules that a test depends on. promtool evaluates nothing else then, which makes it ten times faster."""
+    subject = test.name.removesuffix(".test.yml")
+    names = {r["record"] for r in every(rules) if "record" in r} if subject == "recordings" else {subject}
+    size = 0
+    while size != len(names):
+        size = len(names)
+        names.update(one for one, by in reading.items() if names.intersection(by))
+    groups = [group | {"rules": [rule for rule in group["rules"] if name(rule) in names]} for group in rules["groups"]]
+    return {"groups": groups}
+
+
+def test_files(rule, reading, tests):
+    """The tests to try, the likeliest first. That a threshold is as shipped kills no mutant: its alerts must."""
+    files = [tests / f"{one}.test.yml" for one in affected(rule, reading)]
+    files = [file for file in files if file.exists()]
+    shipped = rule.get("record", "").startswith(mutants.THRESHOLD)
+    return files if shipped or "alert" in rule else [tests / "recordings.test.yml", *files]
+
+
+def outcome(test, rules, reading):
+    """What promtool says of one test with these rules, nothing when it passes."""
+    with tempfile.TemporaryDirectory() as folder:
+        # As deep as the original, because the test names its rules relative to itself.
+        copy = Path(folder) / "tests/alerts" / test.name
+        copy.parent.mkdir(parents=True)
+        copy.symlink_to(test)
+        file = Path(folder) / "alerts/huaweicloud-sms.rules.yml"
+        file.parent.mkdir()
+        file.write_text(yaml.dump(needed(test, rules, reading), Dumper=DUMPER))
+        return tools.promtool("test", "rules", copy)
+
+
+def survivor(mutant, rules, reading, tests):
+    """The mutant's description when every test passes with it or it is no valid rule, else nothing."""
+    rule = rules["groups"][mutant.group]["rules"][mutant.rule]
+    mutated = mutant.of(rules)
+    for test in test_files(rule, reading, tests):
+        output = outcome(test, mutated, reading)
+        if "parse error" in output or "unmarshal" in output:
+            return f"{name(rule)}: {mutant.what}: no valid rule any more: {output}"
+        if output:
+            return ""
+    return f"{name(rule)}: {mutant.kind}: {mutant.what}"
+
+
+def checks(rules, tests):
+    """One check for each kind of mutation, and the control: sound rules, reduced in the same way, pass."""
+    reading = readers(rules)
+    all_mutants = list(mutants.mutants(rules))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        sound = pool.map(lambda test: outcome(test, rules, reading), sorted(tests.glob("*.test.yml")))
+        yield "the tests pass with nothing but the rules that they need", "\n".join(filter(None, sound))
+        alive = list(pool.map(lambda mutant: survivor(mutant, rules, reading, tests), all_mutants))
+    for kind in dict.fromkeys(mutant.kind for mutant in all_mutants):
+        survivors = [found for mutant, found in zip(all_mutants, alive) if mutant.kind == kind]
+        yield f"{len(survivors)} mutants of kind {kind} are killed", "\n".join(filter(None, survivors))

@@ -1,0 +1,15 @@
+//! The program from outside: as a process, and as other people's programs see it.
+//!
+//! Those programs (promtool, Prometheus, the reference parser, the official SDK) are put in place by
+//! `tests/run`; a test that misses one fails and says so.
+
+mod chain;
+mod environment;
+mod formats;
+mod lifecycle;
+mod process;
+mod prometheus;
+mod refusals;
+mod sdk;
+mod tools;
+mod web;

@@ -1,0 +1,125 @@
+//! Processes that are waited for by what they say, and that end with the test.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+/// What should take a second or two may take this long on a machine that is busy.
+pub(super) const SOON: Duration = Duration::from_secs(40);
+
+/// A running process.
+pub(super) struct Process {
+    child: Child,
+    said: watch::Receiver<String>,
+}
+
+/// How a process ended, and what it said.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The exit status, `None` where a signal ended it.
+    pub(super) status: Option<i32>,
+    /// Standard output.
+    pub(super) out: String,
+    /// Standard error.
+    pub(super) err: String,
+}
+
+/// The program under test, with nothing of the developer's environment.
+pub(super) fn exporter(arguments: &[&str]) -> Command {
+    command(Path::new(env!("CARGO_BIN_EXE_sms-exporter")), arguments)
+}
+
+/// A program with these arguments, and of the environment only PATH.
+pub(super) fn command(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().kill_on_drop(true).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}
+
+/// Runs a program to its end.
+pub(super) async fn finish(mut command: Command) -> Ended {
+    let output =
+        timeout(SOON, command.output()).await.expect("the program ends").expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a program writes text");
+    Ended { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+impl Process {
+    /// Starts a program.
+    pub(super) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
+        let (saying, said) = watch::channel(String::new());
+        let out = child.stdout.take().expect("stdout is piped");
+        let err = child.stderr.take().expect("stderr is piped");
+        let tasks = TaskTracker::new();
+        tasks.spawn(listen(out, saying.clone()));
+        tasks.spawn(listen(err, saying));
+        Self { child, said }
+    }
+
+    /// The first line in which `find` finds something, from the start of the process.
+    pub(super) async fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let heard = self.said.borrow_and_update().lines().find_map(&find);
+                if let Some(heard) = heard {
+                    return Some(heard);
+                }
+                self.said.changed().await.ok()?;
+            }
+        };
+        let found = timeout(SOON, found).await.ok().flatten();
+        found.unwrap_or_else(|| panic!("the line did not come; the process said:\n{}", self.said()))
+    }
+
+    /// The address of the log line `Listening`.
+    pub(super) async fn address(&mut self) -> String {
+        self.line(|line| line.contains("Listening").then(|| word_after(line, "address=")).flatten()).await
+    }
+
+    /// All that it said so far on both streams.
+    pub(super) fn said(&self) -> String {
+        self.said.borrow().clone()
+    }
+
+    /// Sends a signal such as `TERM`.
+    pub(super) async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("the process runs").to_string();
+        let sent = finish(command(Path::new("/bin/sh"), &["-c", "kill -s \"$0\" \"$1\"", name, &id])).await;
+        assert_eq!(sent.status, Some(0), "{sent:?}");
+    }
+
+    /// Waits for the end for as long as given.
+    pub(super) async fn end_within(&mut self, time: Duration) -> ExitStatus {
+        let end = timeout(time, self.child.wait()).await;
+        end.unwrap_or_else(|_| panic!("still running after {time:?}: {}", self.said()))
+            .expect("it can be waited for")
+    }
+}
+
+/// What stands behind a key in a line, up to the next space.
+pub(super) fn word_after(line: &str, key: &str) -> Option<String> {
+    let (_, rest) = line.split_once(key)?;
+    Some(rest.split_whitespace().next()?.trim_matches('"').to_owned())
+}
+
+async fn listen(stream: impl AsyncRead + Unpin, saying: watch::Sender<String>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        saying.send_modify(|said| {
+            said.push_str(&line);
+            said.push('\n');
+        });
+    }
+}
