@@ -16,7 +16,7 @@ mod source;
 mod speed;
 mod task;
 #[cfg(test)]
-mod wrong;
+mod tests;
 
 pub(super) use consistency::consistency_result;
 pub use notes::Notes;

@@ -137,9 +137,9 @@ fn what_was_never_read_is_not_counted_as_zero() {
     assert!(empty.contains(&"agents{status=\"connected\"} 0".to_owned()));
 }
 
-/// A fleet with every part of the model filled, and all that may come twice coming twice.
-fn crowded() -> Fleet {
-    let told = |id: &str| Source {
+/// A source with every part filled, whose checks come twice.
+fn told(id: &str) -> Source {
+    Source {
         name: "same name".into(),
         facts: SourceFacts { os_type: Some(OsType::Linux), ..SourceFacts::default() },
         state: Some(SourceState::Replicate),
@@ -167,7 +167,11 @@ fn crowded() -> Fleet {
             remain: Some(60.0),
         })),
         ..source(id)
-    };
+    }
+}
+
+/// A fleet with every part of the model filled, and all that may come twice coming twice.
+fn crowded() -> Fleet {
     let running = Task {
         source_id: Some(SourceId::new("s1")),
         state: Some(TaskState::Running),

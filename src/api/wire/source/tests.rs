@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::wrong::{Except, Portrait, each_costs_only_itself, read};
+use super::super::tests::{Except, Portrait, each_costs_only_itself, read};
 use super::*;
 use crate::model::Timestamp;
 
@@ -76,9 +76,7 @@ fn portrait(source: &Source) -> Portrait {
         consistency_result,
         current_task,
     } = source;
-    let (disk, check, task) = (disks.first(), checks.first(), current_task.as_deref());
-    let target = task.map(|task| (&task.target_id, &task.target_name));
-    vec![
+    let mut portrait = vec![
         ("id", format!("{id}")),
         ("name", format!("{name}")),
         ("hostname", format!("{hostname:?}")),
@@ -95,6 +93,22 @@ fn portrait(source: &Source) -> Portrait {
         ("total", format!("{total:?}")),
         ("cpus", format!("{cpus:?}")),
         ("memory", format!("{memory:?}")),
+        ("registered", format!("{registered:?}")),
+        ("state changed", format!("{state_changed:?}")),
+        ("stage changed", format!("{stage_changed:?}")),
+        ("connection changed", format!("{connection_changed:?}")),
+        ("traffic control", format!("{traffic_control:?}")),
+        ("consistency", format!("{consistency_result:?}")),
+    ];
+    portrait.extend(within(disks, checks, current_task.as_deref()));
+    portrait
+}
+
+/// What a source's disks, checks and task say.
+fn within(disks: &[Disk], checks: &[Check], task: Option<&CurrentTask>) -> Portrait {
+    let (disk, check) = (disks.first(), checks.first());
+    let target = task.map(|task| (&task.target_id, &task.target_name));
+    vec![
         ("disks", format!("{:?}", disks.len())),
         ("disk name", format!("{:?}", disk.map(|disk| &disk.name))),
         ("disk use", format!("{:?}", disk.map(|disk| &disk.device_use))),
@@ -104,12 +118,6 @@ fn portrait(source: &Source) -> Portrait {
         ("check name", format!("{:?}", check.map(|check| &check.name))),
         ("check result", format!("{:?}", check.map(|check| check.result))),
         ("check code", format!("{:?}", check.map(|check| &check.error_code))),
-        ("registered", format!("{registered:?}")),
-        ("state changed", format!("{state_changed:?}")),
-        ("stage changed", format!("{stage_changed:?}")),
-        ("connection changed", format!("{connection_changed:?}")),
-        ("traffic control", format!("{traffic_control:?}")),
-        ("consistency", format!("{consistency_result:?}")),
         ("task id", format!("{:?}", task.map(|task| &task.id))),
         ("task region", format!("{:?}", task.map(|task| &task.region_id))),
         ("task project", format!("{:?}", task.map(|task| &task.project_name))),

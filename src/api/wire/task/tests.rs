@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::wrong::{Except, Portrait, each_costs_only_itself, read};
+use super::super::tests::{Except, Portrait, each_costs_only_itself, read};
 use super::*;
 use crate::model::{ErrorCode, Timestamp};
 
