@@ -38,7 +38,7 @@ impl Sealer {
         if let Some(previous) = previous.filter(|previous| previous.holds(&bytes, &checksum)) {
             return Arc::clone(previous);
         }
-        let deflated = self.0.deflate(&bytes);
+        let deflated = self.0.deflate_lines(&bytes);
         // The vector grew by doubling; what it holds too much would be held for as long as the block.
         let identity = Identity::Memory(Bytes::from(bytes.into_boxed_slice()));
         Arc::new(Block { deflated, identity, checksum, series })
