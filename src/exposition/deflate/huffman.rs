@@ -13,6 +13,13 @@ pub(super) struct Code {
     pub(super) length: u32,
 }
 
+impl Code {
+    /// This code with another behind it.
+    pub(super) const fn then(self, next: Self) -> Self {
+        Self { bits: self.bits | next.bits << self.length, length: self.length + next.length }
+    }
+}
+
 /// A complete code in which every symbol has a place, also one that was never counted.
 pub(super) fn codes(counts: &[u64]) -> Vec<Code> {
     let mut counts: Vec<u64> = counts.iter().map(|count| count + 1).collect();

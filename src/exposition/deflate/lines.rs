@@ -52,7 +52,7 @@ fn walk(text: &[u8], mut from: usize, mut at: usize, end: usize, sink: &mut impl
         }
         (from, at) = (from + run, at + run);
         let rest = &text[at..end];
-        let fresh = rest.iter().position(|byte| is_seam(*byte)).unwrap_or(rest.len());
+        let fresh = seam(rest).unwrap_or(rest.len());
         sink.literals(&rest[..fresh]);
         at += fresh;
         if at < end {
@@ -69,29 +69,46 @@ fn walk(text: &[u8], mut from: usize, mut at: usize, end: usize, sink: &mut impl
 /// The place in the line before that stands for the seam at `at`: not before `from`, and not behind its end.
 /// The seam comes after `fresh` bytes that are new.
 fn side_by_side(text: &[u8], from: usize, at: usize, fresh: usize) -> usize {
-    let (before, seam) = (&text[from..at], text[at]);
+    let (before, sought) = (&text[from..at], text[at]);
     // Values of one label are mostly of one length.
-    if before.get(fresh) == Some(&seam) && !before[..fresh].iter().any(|byte| is_seam(*byte)) {
-        return from + fresh;
+    let near = seam(before).unwrap_or(before.len() - 1);
+    if near == fresh && before[near] == sought {
+        return from + near;
     }
     let line = before.iter().position(|byte| *byte == b'\n').unwrap_or(before.len() - 1);
-    from + before[..line].iter().position(|byte| *byte == seam).unwrap_or(line)
+    from + before[..line].iter().position(|byte| *byte == sought).unwrap_or(line)
 }
 
-const fn is_seam(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\n')
+/// Where the first quote or line end is, eight bytes at a time.
+fn seam(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The lowest byte that is marked is zero; those above it may be marked for less.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\n')));
+        if found != 0 {
+            return Some(at * 8 + byte_of(found));
+        }
+    }
+    let within = rest.iter().position(|byte| matches!(byte, b'"' | b'\n'))?;
+    Some(words.len() * 8 + within)
+}
+
+/// The byte, counted from the lowest, that has the lowest bit.
+fn byte_of(word: u64) -> usize {
+    usize::try_from(word.trailing_zeros() / 8).expect("no more than eight")
 }
 
 /// How many bytes are the same at both places.
 fn common(text: &[u8], from: usize, at: usize) -> usize {
     let (before, now) = (&text[from..], &text[at..]);
     let mut run = 0;
-    for (before, now) in before.chunks_exact(8).zip(now.chunks_exact(8)) {
-        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-        let differing = word(before) ^ word(now);
+    for (before, now) in before.as_chunks::<8>().0.iter().zip(now.as_chunks::<8>().0) {
+        let differing = u64::from_le_bytes(*before) ^ u64::from_le_bytes(*now);
         if differing != 0 {
-            let same = usize::try_from(differing.trailing_zeros() / 8).expect("less than eight");
-            return run + same;
+            return run + byte_of(differing);
         }
         run += 8;
     }
@@ -143,7 +160,7 @@ fn matches(mut length: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let next = match length {
             0 => return None,
-            ..=LONGEST_MATCH => length,
+            1..=LONGEST_MATCH => length,
             261.. => LONGEST_MATCH,
             // Leaves three.
             _ => length - 3,
@@ -258,14 +275,15 @@ impl Sink for Writer<'_> {
     fn literals(&mut self, bytes: &[u8]) {
         // No code is longer than two bytes.
         self.room(bytes.len() * 2);
-        for bytes in bytes.chunks(4) {
-            let mut together = Code::default();
-            for byte in bytes {
-                let code = self.literals[usize::from(*byte)];
-                together.bits |= code.bits << together.length;
-                together.length += code.length;
-            }
+        let (fours, rest) = bytes.as_chunks::<4>();
+        for four in fours {
+            let [first, second, third, fourth] = four.map(|byte| self.literals[usize::from(byte)]);
+            let together = first.then(second).then(third.then(fourth));
             self.put(together.bits, together.length);
+        }
+        for byte in rest {
+            let code = self.literals[usize::from(*byte)];
+            self.put(code.bits, code.length);
         }
     }
 
@@ -274,15 +292,15 @@ impl Sink for Writer<'_> {
         let distance = with_extra(self.distances[symbol.symbol], symbol);
         self.room(8 * (1 + length / LONGEST_MATCH + 1));
         for length in matches(length) {
-            let code = self.lengths[length];
-            self.put(code.bits | distance.bits << code.length, code.length + distance.length);
+            let code = self.lengths[length].then(distance);
+            self.put(code.bits, code.length);
         }
     }
 }
 
 /// A code with its symbol's extra bits behind it.
 fn with_extra(code: Code, symbol: Symbol) -> Code {
-    Code { bits: code.bits | symbol.extra << code.length, length: code.length + symbol.bits }
+    code.then(Code { bits: symbol.extra, length: symbol.bits })
 }
 
 #[cfg(test)]
