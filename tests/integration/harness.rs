@@ -80,6 +80,18 @@ impl Rig {
         String::from_utf8(body).expect("a page is text")
     }
 
+    /// The page in a format, without what the exporter says of itself.
+    pub(crate) fn fleet_page(&self, format: Format) -> String {
+        let page = self.exporter.published().latest().unwrap_or_default();
+        let body = page.respond(format, Encoding::Identity, "", None).concat();
+        String::from_utf8(body).expect("a page is text")
+    }
+
+    /// The wall clock as the exporter sees it, in epoch milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
     /// Every series of the page with its value.
     pub(crate) fn series(&self) -> Series {
         parse(&self.page())
@@ -129,7 +141,7 @@ pub(crate) fn config(origin: &str, keys: &Keys) -> Config {
 
 /// Signatures are judged by the real clock, so the test's clock starts there.
 #[expect(clippy::disallowed_methods, reason = "the simulator judges the age of signatures by it")]
-fn wall_clock() -> i64 {
+pub(crate) fn wall_clock() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292 million")
 }

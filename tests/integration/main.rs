@@ -5,8 +5,13 @@
 #![expect(clippy::cast_precision_loss, reason = "what a test counts is far from 2^52")]
 #![expect(clippy::string_slice, reason = "tests cut texts where they found something")]
 
+mod answers;
+mod catalogue;
+mod contradictions;
 mod harness;
 mod house;
 mod journey;
 mod outside;
 mod readme;
+mod samples;
+mod storage;
