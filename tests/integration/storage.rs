@@ -218,7 +218,8 @@ async fn until(exporter: &Exporter, holds: impl Fn(&Series) -> bool) {
 }
 
 fn only_file(directory: &Path) -> std::path::PathBuf {
-    let mut files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files =
+        fs::read_dir(directory).expect("the directory is there").map(|entry| entry.expect("an entry").path());
     let file = files.next().expect("there is a file");
     assert_eq!(files.next(), None);
     file
@@ -289,7 +290,8 @@ fn wait_for_writes(state: &Path, how: u64) -> bool {
 
 /// Loads every file that is not unfinished, as the program would, and counts them.
 fn loaded(state: &Path) -> usize {
-    let paths = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
+    let paths =
+        fs::read_dir(state).expect("the directory is there").map(|entry| entry.expect("an entry").path());
     let whole: Vec<_> =
         paths.filter(|path| !huaweicloud_sms_exporter::storage::is_unfinished(path)).collect();
     for path in &whole {
