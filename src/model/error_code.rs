@@ -84,13 +84,14 @@ impl ErrorCode {
 
     /// Takes a code as the service spells it: letters, digits, dots, dashes and underscores.
     ///
-    /// Anything else is not a code but prose, and prose never becomes a label.
+    /// Anything else is not a code but prose, and prose never becomes a label; `unknown` is what a label
+    /// says where there is no code, so as a code it would make two series of one name.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let is_code = !text.is_empty() && text.len() <= Self::MAX && text.bytes().all(plain);
-        is_code.then(|| Self(text.into()))
+        (is_code && text != Category::Unknown.label()).then(|| Self(text.into()))
     }
 
     /// Finds the first `SMS.dddd` in a text that is not as documented.
@@ -157,6 +158,7 @@ mod tests {
         assert_eq!(ErrorCode::new("APIGW.0301").unwrap().category(), Category::Unknown);
         assert_eq!(ErrorCode::new("connection refused by 10.0.0.1"), None);
         assert_eq!(ErrorCode::new(""), None);
+        assert_eq!(ErrorCode::new("unknown"), None, "the label of no code");
     }
 
     #[test]
