@@ -69,6 +69,8 @@ impl Rig {
     pub(crate) fn later(&mut self, time: Duration) {
         let millis = i64::try_from(time.as_millis()).expect("a test's time fits");
         self.now.fetch_add(millis, Ordering::Relaxed);
+        // The service's watch goes with the exporter's, as signatures have an age.
+        self.simulator.tune(|options| options.clock_shift += jiff::SignedDuration::from_millis(millis));
         self.rounds.publish();
     }
 
@@ -123,6 +125,7 @@ pub(crate) fn config(origin: &str, keys: &Keys) -> Config {
     account.endpoint = endpoint;
     account.limits.requests_per_second = 10_000.0;
     account.limits.burst = 10_000;
+    account.limits.retry_base = Duration::from_millis(1);
     let poll_interval = Duration::from_secs(30);
     Config { accounts: vec![account], poll_interval, stale_after: Duration::from_secs(900) }
 }

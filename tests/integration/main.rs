@@ -2,5 +2,6 @@
 //!
 //! One binary, because each further one costs a link; each module is one subject.
 
+mod faults;
 mod harness;
 mod journey;
