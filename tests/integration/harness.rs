@@ -45,11 +45,16 @@ impl Rig {
     /// As [`Rig::new`], with a configuration changed by `change`.
     pub(crate) async fn with(sources: usize, change: impl FnOnce(&mut Config)) -> Self {
         let settings = Settings { sources, region: REGION.into(), ..Settings::default() };
+        Self::over(settings, wall_clock(), change).await
+    }
+
+    /// As [`Rig::with`], over a world by these settings; `now` is the exporter's time at the start.
+    pub(crate) async fn over(settings: Settings, now: i64, change: impl FnOnce(&mut Config)) -> Self {
         let simulator = Simulator::new(settings);
         let (origin, stop) = serve(simulator.clone()).await;
         let mut config = config(&origin, &simulator.keys());
         change(&mut config);
-        let now = Arc::new(AtomicI64::new(wall_clock()));
+        let now = Arc::new(AtomicI64::new(now));
         let clock = {
             let now = Arc::clone(&now);
             Clock::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed)))
@@ -63,6 +68,12 @@ impl Rig {
     /// Polls every account once and publishes.
     pub(crate) async fn poll(&mut self) {
         self.rounds.poll().await;
+    }
+
+    /// Lets simulated time and the wall clock go on together.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        self.simulator.advance(time);
+        self.later(time);
     }
 
     /// Lets the wall clock go on, and the page age with it.
@@ -132,7 +143,7 @@ pub(crate) fn config(origin: &str, keys: &Keys) -> Config {
 
 /// Signatures are judged by the real clock, so the test's clock starts there.
 #[expect(clippy::disallowed_methods, reason = "the simulator judges the age of signatures by it")]
-fn wall_clock() -> i64 {
+pub(crate) fn wall_clock() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292 million")
 }

@@ -2,6 +2,10 @@
 //!
 //! One binary, because each further one costs a link; each module is one subject.
 
+mod counts;
+mod expected;
 mod faults;
 mod harness;
 mod journey;
+mod properties;
+mod soak;
