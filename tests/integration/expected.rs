@@ -117,7 +117,7 @@ pub(crate) fn is_expected(series: &str) -> bool {
 }
 
 /// A state that the documents know, or `unknown`.
-pub(crate) fn known<'a>(state: &'a str) -> &'a str {
+pub(crate) fn known(state: &str) -> &str {
     let is_known = SOURCE_STATES.contains(&state) || TASK_STATES.contains(&state);
     if is_known { state } else { "unknown" }
 }

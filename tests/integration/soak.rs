@@ -63,6 +63,7 @@ fn no_ghosts(page: &Series, sources: &World, tasks: &World) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
 fn days_of_faults_leave_memory_flat_and_counters_exact() {
     // In a process of its own: the memory of the other tests is none of its business.
     let itself = std::env::current_exe().expect("a test has a file");
@@ -76,6 +77,7 @@ fn days_of_faults_leave_memory_flat_and_counters_exact() {
 
 #[tokio::test]
 #[ignore = "run by the test above, in a process of its own"]
+#[expect(clippy::print_stdout, reason = "the test above reads it")]
 async fn alone() {
     let start_ms = wall_clock();
     let settings = Settings {

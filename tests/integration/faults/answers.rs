@@ -1,8 +1,10 @@
 //! Answers that are none: errors, broken connections, bodies that are not what they should be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use huaweicloud_sms_exporter::simulator::{Fault, Operation, What, When};
+
+use tokio::time::Instant;
 
 use super::{COLLECTORS, asked, fails, of, own, sum};
 use crate::harness::Rig;

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{failures, own};
 use crate::harness::Rig;
@@ -45,10 +45,11 @@ async fn serve(fleet: Fleet) -> (String, AbortOnDropHandle<()>) {
         let body = page(fleet, request.uri().query().unwrap_or_default());
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body))))
     };
-    let serving = tokio::spawn(async move {
+    let tasks = TaskTracker::new();
+    let serving = tasks.clone().spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service_fn(answer));
-            tokio::spawn(connection);
+            tasks.spawn(connection);
         }
     });
     (origin, AbortOnDropHandle::new(serving))

@@ -1,13 +1,15 @@
 //! How fast the service is asked: its limits, ours, and the poll's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use huaweicloud_sms_exporter::auth::Environment;
 use huaweicloud_sms_exporter::config::Collectors;
 use huaweicloud_sms_exporter::model::{Clock, Collector, Timestamp};
 use huaweicloud_sms_exporter::run::{Exporter, Surroundings};
 use huaweicloud_sms_exporter::simulator::{Fault, Operation, Settings, Simulator, What};
+
+use tokio::time::Instant;
 
 use super::keys::pass;
 use super::{PERIOD, asked, failures, own, part, same, sum};
