@@ -129,7 +129,7 @@ pub(crate) fn config(origin: &str, keys: &Keys) -> Config {
 
 /// Signatures are judged by the real clock, so the test's clock starts there.
 #[expect(clippy::disallowed_methods, reason = "the simulator judges the age of signatures by it")]
-fn wall_clock() -> i64 {
+pub(crate) fn wall_clock() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292 million")
 }
