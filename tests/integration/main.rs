@@ -5,8 +5,14 @@
 #![expect(clippy::cast_precision_loss, reason = "what a test counts is far from 2^52")]
 #![expect(clippy::string_slice, reason = "tests cut texts where they found something")]
 
+mod binary;
+mod doctor;
+mod estimate;
 mod harness;
 mod house;
 mod journey;
 mod outside;
 mod readme;
+mod reload;
+mod secrets;
+mod webtls;
