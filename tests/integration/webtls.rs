@@ -138,3 +138,28 @@ async fn prometheus_scrapes_with_certificate_and_password_and_is_refused_without
         seen.iter().filter(|(_, health, _)| health == "up").map(|(job, _, _)| job.as_str()).collect();
     assert_eq!(up, ["good"]);
 }
+
+#[tokio::test]
+async fn the_doctor_tells_a_certificate_that_is_not_trusted_from_one_that_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    certificates(at);
+    let web = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
+    let flag = format!("--web.config.file={}", file(at, "web.yml", web));
+    // Not the service, but something that speaks TLS.
+    let running = Running::start(command(&["demo", "--sources=1", &flag])).await;
+    let account = format!(
+        "region: cn-north-4, endpoint: 'https://{0}', iam_endpoint: 'https://{0}', project_id: p, \
+         credentials: {{access_key_file: server.key, secret_key_file: server.key}}",
+        running.address
+    );
+    for (ca, expected) in
+        [("other-ca.pem", "name its root in the account's ca_file"), ("ca.pem", "TLS holds")]
+    {
+        let config = format!("accounts: [{{name: a, ca_file: {ca}, {account}}}]");
+        let flag = format!("--config.file={}", file(at, "exporter.yml", &config));
+        let output = command(&["doctor", &flag]).output().await.expect("the binary runs");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains(expected), "{ca}: {text}");
+    }
+}
