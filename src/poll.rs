@@ -54,11 +54,15 @@ pub async fn run(account: Account, publisher: Publisher, clock: Clock, stop: Can
                 biased;
                 () = stop.cancelled() => return,
                 readings = &mut reading => break readings,
-                () = sleep(ledger.stale_in(clock.now())) => publisher.publish(ledger.render(clock.now())),
+                () = sleep(ledger.stale_in(clock.now())) => {
+                    publisher.publish_unless(&stop, || ledger.render(clock.now()));
+                }
             }
         };
-        ledger.take(readings);
-        publisher.publish(ledger.render(clock.now()));
+        publisher.publish_unless(&stop, || {
+            ledger.take(readings);
+            ledger.render(clock.now())
+        });
     }
 }
 
