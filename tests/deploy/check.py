@@ -322,7 +322,8 @@ def the_image_builds_from_a_binary_at_hand_and_has_nothing_else(binary, scratch)
     out = scratch / "out"
     out.mkdir()
     shutil.copy(STATIC or binary, out / "sms-exporter")
-    (out / "ca-certificates.crt").write_text("fake\n")
+    certificate(scratch, "root")
+    shutil.copy(scratch / "root.pem", out / "ca-certificates.crt")
     name = "localhost/sms-exporter-check"
     storage = ("--root", scratch / "root", "--runroot", scratch / "run", "--storage-driver", "vfs")
     build = ("buildah", *storage, "build", "--isolation", "chroot", "-f", DEPLOY / "Dockerfile")
