@@ -5,6 +5,8 @@
 //! or takes a command from the agents' queue: the operations below are all there are.
 
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod governor;
 mod list;
 mod retry;

@@ -26,6 +26,7 @@ pub mod own;
 mod page;
 mod published;
 mod samples;
+mod text;
 
 #[cfg(test)]
 mod tests;

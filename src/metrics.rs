@@ -11,6 +11,8 @@ mod process;
 mod sheet;
 mod source;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use catalogue::{Entry, Family, Subject, all};
 pub use events::Tally;

@@ -20,6 +20,7 @@ use crate::auth::Environment;
 use crate::cli::{self, Cli, Command, Stop};
 use crate::model::{Clock, Timestamp};
 use crate::server::webconfig::WebConfig;
+use crate::storage::Store;
 
 /// Between the signal and the exit; Kubernetes kills after 30 seconds.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,8 +39,12 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     }
     cli::log::init(cli.log.level, cli.log.format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result =
-        runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(dispatch(&cli)));
+    let result = runtime.context("cannot start the runtime").and_then(|runtime| {
+        let result = runtime.block_on(dispatch(&cli));
+        // A disk that hangs must not keep the process from its end.
+        runtime.shutdown_background();
+        result
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -100,7 +105,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         None => {
             let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
-            let exporter = Exporter::new(surroundings(), stop.clone());
+            let exporter = exporter(cli, stop.clone());
             exporter.apply(&config).map_err(Misuse::from_display)?;
             serve::until_stopped(cli, exporter, stop).await
         }
@@ -111,12 +116,16 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     }
 }
 
-/// The process's own surroundings.
+/// An exporter in the process's own surroundings.
+fn exporter(cli: &Cli, stop: CancellationToken) -> Exporter {
+    let surroundings = Surroundings { clock: wall_clock(), environment: Environment::process() };
+    Exporter::new(surroundings, stop).storing(cli.poll.storage.as_ref().map(Store::new))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the edge at which the wall clock is read")]
-fn surroundings() -> Surroundings {
-    let now = || {
+fn wall_clock() -> Clock {
+    Clock::new(|| {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    };
-    Surroundings { clock: Clock::new(now), environment: Environment::process() }
+    })
 }

@@ -18,6 +18,8 @@ mod accept;
 mod auth;
 mod body;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod guard;
 mod landing;
 mod listen;

@@ -15,6 +15,8 @@ mod page;
 mod source;
 mod speed;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub(super) use consistency::consistency_result;
 pub use notes::Notes;

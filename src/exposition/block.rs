@@ -2,6 +2,7 @@
 
 use super::deflate::{Checksum, DEFAULT_LEVEL, Deflater};
 use super::samples::Samples;
+use super::text::Text;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -9,38 +10,34 @@ use std::sync::Arc;
 /// Sealed samples: deflated, with their checksum, and never changed again.
 pub struct Block {
     deflated: Bytes,
-    identity: Identity,
+    identity: Text,
     checksum: Checksum,
     series: usize,
 }
 
 /// Seals one block after the other with the same compressor, which costs less than a new one for each.
 #[derive(Debug)]
-pub struct Sealer(Deflater);
-
-/// Where a block's plain bytes are, for clients that do not want gzip.
-#[derive(Debug)]
-enum Identity {
-    Memory(Bytes),
+pub struct Sealer {
+    deflater: Deflater,
+    scratch: Vec<u8>,
 }
 
 impl Sealer {
     /// Deflates at a level of 0 (not at all) to 9 (smallest).
     pub fn new(level: u32) -> Self {
-        Self(Deflater::new(level))
+        Self { deflater: Deflater::new(level), scratch: Vec::new() }
     }
 
     /// Seals the samples; the same block again if they are what it holds.
     pub fn seal(&mut self, samples: Samples, previous: Option<&Arc<Block>>) -> Arc<Block> {
         let series = samples.len();
-        let bytes = samples.into_bytes();
-        let checksum = Checksum::of(&bytes);
-        if let Some(previous) = previous.filter(|previous| previous.holds(&bytes, &checksum)) {
+        let identity = samples.into_text();
+        let bytes = identity.whole(&mut self.scratch);
+        let checksum = Checksum::of(bytes);
+        if let Some(previous) = previous.filter(|previous| previous.holds(bytes, &checksum)) {
             return Arc::clone(previous);
         }
-        let deflated = self.0.deflate(&bytes);
-        // The vector grew by doubling; what it holds too much would be held for as long as the block.
-        let identity = Identity::Memory(Bytes::from(bytes.into_boxed_slice()));
+        let deflated = self.deflater.deflate_lines(bytes);
         Arc::new(Block { deflated, identity, checksum, series })
     }
 }
@@ -72,9 +69,9 @@ impl Block {
         &self.deflated
     }
 
-    pub(super) fn identity(&self) -> &Bytes {
-        let Identity::Memory(bytes) = &self.identity;
-        bytes
+    /// The plain bytes, for clients that do not want gzip.
+    pub(super) fn identity(&self) -> &Text {
+        &self.identity
     }
 
     pub(super) fn checksum(&self) -> &Checksum {
@@ -85,7 +82,7 @@ impl Block {
     fn holds(&self, bytes: &[u8], checksum: &Checksum) -> bool {
         self.checksum.length() == checksum.length()
             && self.checksum.crc() == checksum.crc()
-            && self.identity() == bytes
+            && self.identity.is(bytes)
     }
 }
 

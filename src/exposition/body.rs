@@ -1,6 +1,7 @@
 //! The body of a response, as pieces that are shared and not copied.
 
 use super::deflate::length;
+use super::text::Text;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -9,7 +10,9 @@ use std::collections::VecDeque;
 /// The pieces of a page are shared by all responses under way; only the exporter's own metrics belong to one.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Text>,
+    /// Bytes of the first piece that were given out.
+    given: u64,
     length: u64,
 }
 
@@ -28,9 +31,14 @@ impl Body {
     }
 
     pub(super) fn push(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.length += length(&piece);
-            self.pieces.push_back(piece);
+        self.push_text(Text::Memory(piece));
+    }
+
+    /// A text that is read when its turn comes.
+    pub(super) fn push_text(&mut self, text: Text) {
+        if text.length() > 0 {
+            self.length += text.length();
+            self.pieces.push_back(text);
         }
     }
 }
@@ -39,7 +47,14 @@ impl Iterator for Body {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.pop_front()?;
+        let first = self.pieces.front()?;
+        // What cannot be read ends the body early, which the client sees by its length.
+        let piece = first.piece(self.given)?;
+        self.given += length(&piece);
+        if self.given == first.length() {
+            self.pieces.pop_front();
+            self.given = 0;
+        }
         self.length -= length(&piece);
         Some(piece)
     }

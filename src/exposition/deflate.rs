@@ -1,5 +1,8 @@
 //! Pieces of a gzip stream that can be put behind one another.
 
+mod huffman;
+mod lines;
+
 use bytes::Bytes;
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
@@ -7,6 +10,9 @@ use flate2::{Compress, Compression, FlushCompress};
 /// Level 1 makes half as much again as level 2, in two thirds of its time; a page is made once and read a few
 /// times, so the smaller one is worth it.
 pub const DEFAULT_LEVEL: u32 = 2;
+
+/// From this length on, in bytes, sample lines are worth codes of their own, which take 180 bytes.
+const LINES_FROM: usize = 8192;
 
 /// A gzip header without name and time: deflate, no flags, no time, no extra flags, unknown system.
 pub(super) const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -84,6 +90,18 @@ impl Deflater {
                 return Bytes::copy_from_slice(&self.scratch);
             }
         }
+    }
+}
+
+impl Deflater {
+    /// As [`Deflater::deflate`], for sample lines.
+    pub(super) fn deflate_lines(&mut self, text: &[u8]) -> Bytes {
+        if text.len() < LINES_FROM {
+            return self.deflate(text);
+        }
+        self.scratch.clear();
+        lines::deflate(text, &mut self.scratch);
+        Bytes::copy_from_slice(&self.scratch)
     }
 }
 

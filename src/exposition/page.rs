@@ -124,7 +124,7 @@ fn identity<'a>(families: impl Iterator<Item = &'a Family>, format: Format, own:
     for family in families {
         body.push(family.header(format).plain.clone());
         for block in &family.blocks {
-            body.push(block.identity().clone());
+            body.push_text(block.identity().clone());
         }
     }
     body.push(Bytes::from(own));

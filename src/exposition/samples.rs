@@ -3,49 +3,53 @@
 use super::Desc;
 use super::labels::{Labels, push_pair};
 use super::number::Number;
+use super::text::{Growing, Text};
 
 /// The sample lines of one family, as bytes that both formats share, and how many they are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Samples {
     name: &'static str,
-    bytes: Vec<u8>,
+    text: Growing,
     series: usize,
 }
 
 impl Samples {
     /// No samples yet of the family described.
     pub fn new(desc: &'static Desc) -> Self {
-        Self { name: desc.name, bytes: Vec::new(), series: 0 }
+        Self { name: desc.name, text: Growing::default(), series: 0 }
     }
 
     /// As [`Samples::new`], with room for so many bytes, for example as many as the last poll made.
     pub fn with_capacity(desc: &'static Desc, bytes: usize) -> Self {
-        Self { name: desc.name, bytes: Vec::with_capacity(bytes), series: 0 }
+        Self { name: desc.name, text: Growing::with_capacity(bytes), series: 0 }
     }
 
     /// Appends one sample: an object's labels, those of this sample alone, and its value.
     pub fn push(&mut self, labels: &Labels, extra: &[(&str, &str)], value: impl Into<Number>) {
-        self.bytes.extend_from_slice(self.name.as_bytes());
+        let bytes = self.text.tail();
+        bytes.extend_from_slice(self.name.as_bytes());
         let shared = labels.as_bytes();
         if !shared.is_empty() || !extra.is_empty() {
-            self.bytes.push(b'{');
-            self.bytes.extend_from_slice(shared);
+            bytes.push(b'{');
+            bytes.extend_from_slice(shared);
             let mut comma = !shared.is_empty();
             for (name, label) in extra {
-                push_pair(&mut self.bytes, comma, name, label);
+                push_pair(bytes, comma, name, label);
                 comma = true;
             }
-            self.bytes.push(b'}');
+            bytes.push(b'}');
         }
-        self.bytes.push(b' ');
-        value.into().push_to(&mut self.bytes);
-        self.bytes.push(b'\n');
+        bytes.push(b' ');
+        value.into().push_to(bytes);
+        bytes.push(b'\n');
+        self.text.settle();
         self.series += 1;
     }
 
     /// Appends lines of the same family that were rendered before, and their count.
     pub fn append(&mut self, lines: &[u8], series: usize) {
-        self.bytes.extend_from_slice(lines);
+        self.text.tail().extend_from_slice(lines);
+        self.text.settle();
         self.series += series;
     }
 
@@ -59,13 +63,8 @@ impl Samples {
         self.series == 0
     }
 
-    /// The lines as they stand on the page.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub(super) fn into_text(self) -> Text {
+        self.text.finish()
     }
 }
 
@@ -85,7 +84,7 @@ mod tests {
         samples.push(&Labels::new(&[("a", "b")]), &[("x", "\""), ("y", "")], f64::NAN);
         let expected =
             "speed 1\nspeed{x=\"1\"} -2\nspeed{a=\"b\"} 0.5\nspeed{a=\"b\",x=\"\\\"\",y=\"\"} NaN\n";
-        assert_eq!(std::str::from_utf8(samples.bytes()), Ok(expected));
+        assert_eq!(std::str::from_utf8(samples.text.tail()), Ok(expected));
         assert_eq!(samples.len(), 4);
     }
 
@@ -95,7 +94,7 @@ mod tests {
         earlier.push(&Labels::default(), &[], 1u64);
         let mut samples = Samples::with_capacity(&SPEED, 64);
         assert!(samples.is_empty());
-        samples.append(earlier.bytes(), earlier.len());
-        assert_eq!((samples.bytes(), samples.len()), (&b"speed 1\n"[..], 1));
+        samples.append(earlier.text.tail(), earlier.series);
+        assert_eq!((&**samples.text.tail(), samples.series), (&b"speed 1\n"[..], 1));
     }
 }

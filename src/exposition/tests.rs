@@ -145,9 +145,24 @@ fn responses_share_the_blocks_of_the_page() {
     let desc = &DESCS[3];
     let block = block(desc, 0, &[("a".to_owned(), 1.0)]);
     let page = Page::new(vec![(desc, vec![Arc::clone(&block)])]);
-    for (encoding, held) in [(Encoding::Gzip, block.deflated()), (Encoding::Identity, block.identity())] {
+    let plain = block.identity().piece(0).expect("not empty");
+    for (encoding, held) in [(Encoding::Gzip, block.deflated()), (Encoding::Identity, &plain)] {
         let mut body = page.respond(Format::Text004, encoding, OWN, None);
         assert!(body.any(|piece| piece.as_ptr() == held.as_ptr()), "{encoding:?}");
+    }
+}
+
+#[test]
+fn a_long_page_is_the_same_in_every_way_of_asking() {
+    let samples: Vec<_> = (0..9000).map(|at: u32| (format!("server-{at:05}"), f64::from(at) / 8.0)).collect();
+    let page = page(&vec![vec![samples.clone(), samples.clone()], vec![samples]]);
+    for format in [Format::Text004, Format::OpenMetrics100] {
+        let identity = page.respond(format, Encoding::Identity, OWN, None);
+        let length = identity.length();
+        let identity = identity.concat();
+        assert_eq!(u64::try_from(identity.len()).unwrap(), length);
+        assert!(inflate(&page.respond(format, Encoding::Gzip, OWN, None).concat()) == identity);
+        assert_eq!(identity.iter().filter(|byte| **byte == b'\n').count() / 1000, 27);
     }
 }
 

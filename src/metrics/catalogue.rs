@@ -327,6 +327,10 @@ catalogue! {
             "Whether the last attempt to load the configuration succeeded." "the configuration";
         ReloadSuccess Gauge "sms_exporter_config_last_reload_success_timestamp_seconds" "seconds" NONE []
             "When the configuration was last loaded." "the configuration";
+        StorageWriteFailures Counter "sms_exporter_storage_write_failures_total" _ A []
+            "How often what must survive a restart could not be written." "the storage";
+        StorageLastSuccess Gauge "sms_exporter_storage_last_success_timestamp_seconds" "seconds" A []
+            "When what must survive a restart was last written." "the storage";
         HttpRequests Counter "sms_exporter_http_requests_total" _ NONE ["path", "code"]
             "Requests to the exporter." "the server";
         ProcessCpu Counter "process_cpu_seconds_total" "seconds" NONE []

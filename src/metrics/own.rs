@@ -99,6 +99,8 @@ struct Families {
     page_bytes: SortedFamily<OfEncoding, Gauge<u64, AtomicU64>>,
     expiry: SortedFamily<OfAccount, FloatGauge>,
     refused: SortedFamily<OfAccount, Counter>,
+    storage_failures: SortedFamily<OfAccount, Counter>,
+    storage_success: SortedFamily<OfAccount, FloatGauge>,
     reload_successful: Gauge,
     reload_success: FloatGauge,
     http_requests: SortedFamily<Served, Counter>,
@@ -188,6 +190,8 @@ impl Own {
         unknown.retain(|labels| labels.account != name);
         expiry.retain(|labels| labels.account != name);
         refused.retain(|labels| labels.account != name);
+        self.families.storage_failures.retain(|labels| labels.account != name);
+        self.families.storage_success.retain(|labels| labels.account != name);
         self.families.request_duration.0.retain(|labels| labels.account != name);
     }
 
@@ -274,6 +278,8 @@ fn register_rest(registry: &mut Registry, families: &Families) {
     register(registry, Family::AuthFailures, families.refused);
     register(registry, Family::ReloadSuccessful, families.reload_successful);
     register(registry, Family::ReloadSuccess, families.reload_success);
+    register(registry, Family::StorageWriteFailures, families.storage_failures);
+    register(registry, Family::StorageLastSuccess, families.storage_success);
     register(registry, Family::HttpRequests, families.http_requests);
 }
 
@@ -366,6 +372,21 @@ impl AccountMeters {
         self.families.refused.get_or_create(&self.of_account()).inc();
     }
 
+    /// What must survive a restart will be written.
+    pub fn stores(&self) {
+        drop(self.families.storage_failures.get_or_create(&self.of_account()));
+    }
+
+    /// What must survive a restart was written at `at`, or could not be.
+    pub fn stored(&self, at: Option<Timestamp>) {
+        let Families { storage_failures, storage_success, .. } = &self.families;
+        if let Some(at) = at {
+            storage_success.get_or_create(&self.of_account()).set(at.seconds());
+        } else {
+            storage_failures.get_or_create(&self.of_account()).inc();
+        }
+    }
+
     /// When the credentials end, or that they do not.
     pub fn expiry(&self, at: Option<Timestamp>) {
         match at {
@@ -449,6 +470,8 @@ mod tests {
         meters.rate(5.0);
         meters.refused();
         meters.expiry(Some(at));
+        meters.stores();
+        meters.stored(Some(at));
         own.published(
             [("huaweicloud_sms_sources", 24)].into_iter(),
             [("x", 1)].into_iter(),

@@ -84,12 +84,14 @@ impl ErrorCode {
 
     /// Takes a code as the service spells it: letters, digits, dots, dashes and underscores.
     ///
-    /// Anything else is not a code but prose, and prose never becomes a label.
+    /// Anything else is not a code but prose, and prose never becomes a label. Nor is the word `unknown` one: it
+    /// is how the absence of a code is told, and the two would be the same series.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        let is_code = !text.is_empty() && text.len() <= Self::MAX && text.bytes().all(plain);
+        let is_code =
+            !text.is_empty() && text.len() <= Self::MAX && text.bytes().all(plain) && text != "unknown";
         is_code.then(|| Self(text.into()))
     }
 
@@ -157,6 +159,7 @@ mod tests {
         assert_eq!(ErrorCode::new("APIGW.0301").unwrap().category(), Category::Unknown);
         assert_eq!(ErrorCode::new("connection refused by 10.0.0.1"), None);
         assert_eq!(ErrorCode::new(""), None);
+        assert_eq!(ErrorCode::new("unknown"), None, "no code is told by that word");
     }
 
     #[test]

@@ -30,6 +30,18 @@ impl TimeOfDay {
         fits.then_some(Self(total))
     }
 
+    /// So many minutes after midnight; `None` beyond the day's end.
+    #[must_use]
+    pub fn from_minutes(minutes: u16) -> Option<Self> {
+        (minutes <= DAY).then_some(Self(minutes))
+    }
+
+    /// Minutes after midnight.
+    #[must_use]
+    pub const fn minutes(self) -> u16 {
+        self.0
+    }
+
     fn number(text: &str) -> Option<u16> {
         let plain = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
         plain.then(|| text.parse().ok()).flatten()

@@ -144,8 +144,9 @@ closed_set! {
 }
 
 impl TaskState {
-    const fn alias(_text: &str) -> Option<Self> {
-        None
+    fn alias(text: &str) -> Option<Self> {
+        // The service's own spelling has one T; the right one may come one day.
+        text.eq_ignore_ascii_case("RESETTING").then_some(Self::Reseting)
     }
 
     /// The task failed; a person has to look.
@@ -262,8 +263,9 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_states_alias_is_read_and_a_new_state_is_unknown() {
+    fn aliases_are_read_and_a_new_state_is_unknown() {
         assert_eq!(SourceState::from_wire("INIT"), SourceState::Initialize);
+        assert_eq!(TaskState::from_wire("RESETTING"), TaskState::Reseting);
         assert_eq!(SourceState::from_wire("teleporting"), SourceState::Unknown);
         assert_eq!(SourceState::from_wire(""), SourceState::Unknown);
     }

@@ -1,6 +1,6 @@
 //! What is remembered of an account: the last good parts, the counters, how its collectors fare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::reader::Readings;
 use crate::diff::diff;
 use crate::metrics::{AccountMeters, Choice, Sheet, Tally, render};
 use crate::model::{AccountName, Collector, Fleet, Part, SourceState, Timestamp};
+use crate::storage::Memory;
 
 /// The memory of one account.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Ledger {
     choice: Choice,
     stale_after: Duration,
     fleet: Fleet,
+    /// Parts of the fleet that an earlier run read. Changes are told against them; they are never served.
+    recalled: BTreeSet<Collector>,
     tally: Tally,
     records: BTreeMap<Collector, Record>,
 }
@@ -55,16 +58,34 @@ impl Ledger {
             choice,
             stale_after,
             fleet,
+            recalled: BTreeSet::new(),
             tally: Tally::default(),
             records: BTreeMap::new(),
         }
     }
 
-    /// With what an earlier run knew: changes since then become events.
+    /// With what an earlier run knew: changes since then become events with the first poll.
+    pub fn resume(&mut self, memory: Memory) {
+        let Memory { fleet, tally, last_success } = memory;
+        let is_there = |collector: &Collector| fleet.read_at(*collector).is_some();
+        self.recalled = Collector::ALL.into_iter().filter(is_there).collect();
+        self.fleet = Fleet { clock_offset: self.fleet.clock_offset, ..fleet };
+        self.tally = tally;
+        let record = |(collector, at)| (collector, Record { last_success: Some(at), failures: 0 });
+        self.records = last_success.into_iter().map(record).collect();
+    }
+
+    /// What the next run has to know. Parts that could not be read since the last one are handed on.
     #[must_use]
-    pub fn resumed(self, fleet: Fleet, tally: Tally) -> Self {
-        let clock_offset = self.fleet.clock_offset;
-        Self { fleet: Fleet { clock_offset, ..fleet }, tally, ..self }
+    pub fn memory(&self) -> Memory {
+        let Fleet { sources, tasks, speed_rules, .. } = self.fleet.clone();
+        let last_success =
+            self.records.iter().filter_map(|(collector, record)| Some((*collector, record.last_success?)));
+        Memory {
+            fleet: Fleet { sources, tasks, speed_rules, ..Fleet::default() },
+            tally: self.tally.clone(),
+            last_success: last_success.collect(),
+        }
     }
 
     /// The fleet as it was last known, old parts included.
@@ -83,12 +104,15 @@ impl Ledger {
     pub fn take(&mut self, readings: Readings) {
         let Readings { sources, tasks, overview, errors, speed_rules, consistency } = readings;
         let mut next = self.fleet.clone();
-        replace(&mut next.sources, &sources);
-        replace(&mut next.tasks, &tasks);
-        replace(&mut next.overview, &overview);
-        replace(&mut next.errors, &errors);
-        replace(&mut next.speed_rules, &speed_rules);
-        replace(&mut next.consistency, &consistency);
+        let came = [
+            (Collector::Sources, replace(&mut next.sources, &sources)),
+            (Collector::Tasks, replace(&mut next.tasks, &tasks)),
+            (Collector::Overview, replace(&mut next.overview, &overview)),
+            (Collector::Errors, replace(&mut next.errors, &errors)),
+            (Collector::SpeedLimits, replace(&mut next.speed_rules, &speed_rules)),
+            (Collector::Consistency, replace(&mut next.consistency, &consistency)),
+        ];
+        self.recalled.retain(|collector| !came.contains(&(*collector, true)));
         let events = diff(&self.fleet, &next);
         self.tally.count(&events);
         self.tally.forget_absent(&next);
@@ -126,10 +150,17 @@ impl Ledger {
         }
     }
 
-    /// The fleet as far as it is fresh enough to be served.
+    /// The fleet as far as this run read it and it is fresh enough to be served.
     fn fresh(&self, now: Timestamp) -> Fleet {
         let oldest = i64::try_from(self.stale_after.as_millis()).unwrap_or(i64::MAX);
-        self.fleet.without_parts_before(Timestamp::from_millis(now.millis().saturating_sub(oldest)))
+        let limit = Timestamp::from_millis(now.millis().saturating_sub(oldest));
+        let mut fleet = self.fleet.without_parts_before(limit);
+        // What is recalled of an object is not all that there is to serve of it. Only these three are kept.
+        let recalled = |collector| self.recalled.contains(&collector);
+        fleet.sources.take_if(|_| recalled(Collector::Sources));
+        fleet.tasks.take_if(|_| recalled(Collector::Tasks));
+        fleet.speed_rules.take_if(|_| recalled(Collector::SpeedLimits));
+        fleet
     }
 
     /// How long until the next part gets too old.
@@ -161,8 +192,9 @@ impl Ledger {
     }
 }
 
-fn replace<T>(part: &mut Option<Arc<Part<T>>>, attempt: &Option<Attempt<T>>) {
-    if let Some(Attempt { result: Ok((new, _, _)), .. }) = attempt {
-        *part = Some(Arc::clone(new));
-    }
+/// Puts a part that came into its place, and says whether one came.
+fn replace<T>(part: &mut Option<Arc<Part<T>>>, attempt: &Option<Attempt<T>>) -> bool {
+    let Some(Attempt { result: Ok((new, _, _)), .. }) = attempt else { return false };
+    *part = Some(Arc::clone(new));
+    true
 }

@@ -50,14 +50,22 @@ impl Publisher {
         self.replace(&mut accounts, rendered);
     }
 
-    /// The same with what `render` makes, unless `ended`.
-    ///
-    /// A poll may be over in the very moment in which its account is taken from the configuration: whoever
-    /// takes it cancels first and then comes here by [`Self::remove`], so that nothing is published after.
+    /// The same with what `render` makes, unless `ended`; see [`Self::unless`].
     pub fn publish_unless(&self, ended: &CancellationToken, render: impl FnOnce() -> Rendered) {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if !ended.is_cancelled() {
             self.replace(&mut accounts, render());
+        }
+    }
+
+    /// Does what leaves traces of an account in the metrics, unless `ended`.
+    ///
+    /// A poll may be over in the very moment in which its account is taken from the configuration: whoever
+    /// takes it cancels first and then comes here by [`Self::remove`], so that nothing is left of it after.
+    pub fn unless(&self, ended: &CancellationToken, act: impl FnOnce()) {
+        let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ended.is_cancelled() {
+            act();
         }
     }
 

@@ -7,9 +7,10 @@ use crate::auth::http::SetupError;
 use crate::auth::{self, Authenticator};
 use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
-use crate::poll::{Account, Ledger, Meter, Reader};
+use crate::poll::{Account, Keeper, Ledger, Meter, Reader};
 
 use super::Surroundings;
+use crate::storage::Store;
 
 /// Why an account cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +29,17 @@ pub(super) fn build(
     account: &config::Account,
     config: &Config,
     surroundings: &Surroundings,
+    store: Option<&Store>,
     meters: &AccountMeters,
 ) -> Result<Account, AccountError> {
     let observer = Arc::new(Meter(meters.clone()));
     let transport = auth::transport(account, observer)
         .map_err(|source| AccountError { name: account.name.clone(), source })?;
     let Surroundings { clock, environment } = surroundings.clone();
+    let keeper = store.map(|store| {
+        let shelf = store.shelf(&account.name, scope(account));
+        Keeper::new(shelf, account.name.clone(), meters.clone(), clock.clone())
+    });
     let authenticator =
         Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
     let client = Client::new(account, authenticator, transport, clock.clone());
@@ -53,7 +59,14 @@ pub(super) fn build(
         config.stale_after,
         account.clock_offset,
     );
-    Ok(Account { reader, ledger, interval: config.poll_interval })
+    Ok(Account { reader, ledger, interval: config.poll_interval, keeper })
+}
+
+/// What an account looks at: states that were seen elsewhere are nothing to tell changes against.
+fn scope(account: &config::Account) -> String {
+    let config::Account { region, endpoint, project_id, enterprise_project_id, migproject, names, .. } =
+        account;
+    format!("{region:?} {endpoint:?} {project_id:?} {enterprise_project_id:?} {migproject:?} {names:?}")
 }
 
 /// Half of what the budget allows in an interval may go to what is asked for task by task.

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Exporter, Misuse, serve, surroundings};
+use super::{Misuse, serve, wall_clock};
 use crate::cli::{Cli, DemoOptions, FleetOptions, SimulatorOptions};
 use crate::config::{Account, Config, CredentialSource, Endpoint, Region, SecretFrom, default_stale_after};
 use crate::model::AccountName;
@@ -36,7 +36,7 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
         speed = options.fleet.speed,
         "The simulated service is up"
     );
-    let exporter = Exporter::new(surroundings(), stop.clone());
+    let exporter = super::exporter(cli, stop.clone());
     exporter.apply(&config).map_err(Misuse::from_display)?;
     announce(cli);
     let served = serve::until_stopped(cli, exporter, stop.clone()).await;
@@ -66,7 +66,7 @@ fn settings(fleet: &FleetOptions) -> Settings {
         sources: usize::try_from(fleet.sources).unwrap_or(usize::MAX),
         seed: fleet.seed,
         speed: fleet.speed,
-        start_ms: surroundings().clock.now().millis(),
+        start_ms: wall_clock().now().millis(),
         region: REGION.to_owned(),
         churn: true,
     }

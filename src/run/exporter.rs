@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use crate::exposition::Published;
 use crate::metrics::{Build, Own};
 use crate::model::{AccountName, Clock};
 use crate::poll::{self, Publisher};
+use crate::storage::Store;
 
 /// What surrounds the exporter: the time, and where credentials are looked for.
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ pub struct Surroundings {
 #[derive(Clone, Debug)]
 pub struct Exporter {
     surroundings: Surroundings,
+    store: Option<Store>,
     published: Published,
     own: Own,
     publisher: Publisher,
@@ -42,6 +45,7 @@ struct Running {
     account: config::Account,
     times: (std::time::Duration, std::time::Duration),
     stop: CancellationToken,
+    polling: JoinHandle<()>,
 }
 
 impl Exporter {
@@ -54,7 +58,13 @@ impl Exporter {
         );
         let publisher = Publisher::new(published.clone(), own.clone());
         let (tasks, running) = (TaskTracker::new(), Arc::default());
-        Self { surroundings, published, own, publisher, tasks, stop, running }
+        Self { surroundings, store: None, published, own, publisher, tasks, stop, running }
+    }
+
+    /// Keeps in `store` what must survive a restart, and goes on from what is there.
+    #[must_use]
+    pub fn storing(self, store: Option<Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// Polls these accounts from now on: new ones are begun, changed ones begun anew, missing ones ended;
@@ -73,8 +83,7 @@ impl Exporter {
         let mut begun = Vec::new();
         for account in config.accounts.iter().filter(|account| !same(account)) {
             // Set up before anything ends, so that a bad account leaves all as it was.
-            let meters = self.own.account(&account.name);
-            begun.push((account.clone(), build(account, config, &self.surroundings, &meters)?));
+            begun.push((account.clone(), self.build(account, config)?));
         }
         let configured = |name: &AccountName| config.accounts.iter().any(|account| account.name == *name);
         let gone: Vec<AccountName> = running.keys().filter(|name| !configured(name)).cloned().collect();
@@ -83,12 +92,18 @@ impl Exporter {
             self.publisher.remove(&name);
         }
         for (account, at_work) in begun {
-            running.remove(&account.name).inspect(|account| account.stop.cancel());
+            let before = running.remove(&account.name).inspect(|account| account.stop.cancel());
             let stop = self.stop.child_token();
             let polling =
                 poll::run(at_work, self.publisher.clone(), self.surroundings.clock.clone(), stop.clone());
-            self.tasks.spawn(polling);
-            running.insert(account.name.clone(), Running { account, times, stop });
+            let polling = self.tasks.spawn(async move {
+                // What it remembered is on the disk before its successor looks there.
+                if let Some(before) = before {
+                    drop(before.polling.await);
+                }
+                polling.await;
+            });
+            running.insert(account.name.clone(), Running { account, times, stop, polling });
         }
         self.own.reloaded(Some(self.surroundings.clock.now()));
         Ok(())
@@ -100,16 +115,17 @@ impl Exporter {
     ///
     /// An account that cannot be set up.
     pub fn rounds(&self, config: &Config) -> Result<Rounds, AccountError> {
-        let meters = |account: &config::Account| self.own.account(&account.name);
-        let accounts = config
-            .accounts
-            .iter()
-            .map(|account| build(account, config, &self.surroundings, &meters(account)));
+        let accounts = config.accounts.iter().map(|account| self.build(account, config));
         Ok(Rounds {
             accounts: accounts.collect::<Result<_, _>>()?,
             publisher: self.publisher.clone(),
             clock: self.surroundings.clock.clone(),
         })
+    }
+
+    fn build(&self, account: &config::Account, config: &Config) -> Result<poll::Account, AccountError> {
+        let meters = self.own.account(&account.name);
+        build(account, config, &self.surroundings, self.store.as_ref(), &meters)
     }
 
     /// A new configuration could not be used.
@@ -162,6 +178,11 @@ impl Rounds {
         let Self { accounts, publisher, clock } = self;
         let polls = accounts.iter_mut().map(|account| poll::once(account, publisher, clock));
         futures_util::future::join_all(polls).await;
+    }
+
+    /// Ends, once all that is remembered is kept.
+    pub async fn finish(mut self) {
+        futures_util::future::join_all(self.accounts.iter_mut().map(poll::finish)).await;
     }
 
     /// Publishes what is known, as far as it is still fresh.

@@ -5,18 +5,18 @@ use std::io::Write;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::{Exporter, Misuse, surroundings};
+use super::Misuse;
 use crate::cli::Cli;
 use crate::exposition::{Encoding, Format};
 
 /// Polls every account once, prints the page in text 0.0.4, and fails where a collector failed.
 pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()> {
     let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
-    let exporter = Exporter::new(surroundings(), stop.clone());
+    let exporter = super::exporter(cli, stop.clone());
     let mut rounds = exporter.rounds(&config).map_err(Misuse::from_display)?;
     tokio::select! {
         () = stop.cancelled() => anyhow::bail!("stopped before the poll was over"),
-        () = rounds.poll() => {}
+        () = rounds.poll() => rounds.finish().await,
     }
     let page = exporter.published().latest().context("no account was polled")?;
     let body = page.respond(Format::Text004, Encoding::Identity, &exporter.own().text(), None);

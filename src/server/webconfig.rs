@@ -90,6 +90,14 @@ struct State {
 /// Enough to tell that a file was written or replaced: modification time (seconds, nanoseconds), length, inode.
 type Fingerprint = (i64, i64, u64, u64);
 
+/// Reads and checks a file's text, for fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn fuzz(path: &Path, yaml: &str) {
+    if let Err(error) = file::read_and_check(path, yaml) {
+        assert!(!error.to_string().is_empty(), "what is wrong is said");
+    }
+}
+
 impl WebConfig {
     /// Reads and checks the file and all that it names.
     ///

@@ -80,6 +80,18 @@ impl Rig {
         String::from_utf8(body).expect("a page is text")
     }
 
+    /// The page in a format, without what the exporter says of itself.
+    pub(crate) fn fleet_page(&self, format: Format) -> String {
+        let page = self.exporter.published().latest().unwrap_or_default();
+        let body = page.respond(format, Encoding::Identity, "", None).concat();
+        String::from_utf8(body).expect("a page is text")
+    }
+
+    /// The wall clock as the exporter sees it, in epoch milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
     /// Every series of the page with its value.
     pub(crate) fn series(&self) -> Series {
         parse(&self.page())

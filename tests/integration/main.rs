@@ -5,7 +5,10 @@
 #![expect(clippy::cast_precision_loss, reason = "what a test counts is far from 2^52")]
 #![expect(clippy::string_slice, reason = "tests cut texts where they found something")]
 
+mod answers;
 mod binary;
+mod catalogue;
+mod contradictions;
 mod doctor;
 mod estimate;
 mod harness;
@@ -14,5 +17,7 @@ mod journey;
 mod outside;
 mod readme;
 mod reload;
+mod samples;
 mod secrets;
+mod storage;
 mod webtls;

@@ -3,6 +3,7 @@
 //! Those programs (promtool, Prometheus, the reference parser, the official SDK) are put in place by
 //! `tests/run`; a test that misses one fails and says so.
 
+mod chain;
 mod environment;
 mod formats;
 mod lifecycle;

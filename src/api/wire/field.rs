@@ -16,6 +16,9 @@ pub(super) struct Field<'a>(#[serde(borrow)] Option<&'a RawValue>);
 /// The last millisecond of the year 9999: what is beyond it is not a date.
 const LAST_MILLI: f64 = 253_402_300_799_999.0;
 
+/// No quantity of the service reaches this, and below it no unit's factor makes it infinite.
+const MOST: f64 = 1e18;
+
 /// Numbers up to here are whole in an `f64`.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
@@ -67,10 +70,10 @@ impl<'a> Field<'a> {
         number
     }
 
-    /// A finite number that is not negative.
+    /// A number that is not negative and that a quantity can be.
     pub(super) fn positive(self, name: &'static str, notes: &mut Notes) -> Option<f64> {
         let number = self.number(name, notes)?;
-        if number < 0.0 {
+        if !(0.0..=MOST).contains(&number) {
             notes.malformed(name);
             return None;
         }
@@ -231,6 +234,16 @@ mod tests {
         assert_eq!(size("\"42\""), (Some(42), false));
         for odd in ["-1", "1e300", "\"-1\"", "99999999999999999999999"] {
             assert_eq!(size(odd), (None, true), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_quantity_is_neither_negative_nor_beyond_measure() {
+        let quantity = |json| read(json, |field, notes| field.positive("f", notes));
+        assert_eq!(quantity("0"), (Some(0.0), false));
+        assert_eq!(quantity("1e18"), (Some(1e18), false));
+        for odd in ["-0.1", "1e19", "1e308", "-1e308"] {
+            assert_eq!(quantity(odd), (None, true), "{odd}");
         }
     }
 

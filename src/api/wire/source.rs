@@ -245,8 +245,11 @@ fn read_check(wire: &WireCheck<'_>, notes: &mut Notes) -> Check {
     });
     let result =
         wire.result.member("sources.checks.result", notes, CheckResult::from_wire, &CheckResult::Unknown);
-    let code =
-        wire.error_code.text("sources.checks.error_code", notes).and_then(|code| ErrorCode::new(&code));
+    let text = wire.error_code.text("sources.checks.error_code", notes);
+    let code = text.as_deref().and_then(ErrorCode::new);
+    if text.is_some() && code.is_none() {
+        notes.malformed("sources.checks.error_code");
+    }
     Check {
         name: name.into(),
         result: result.unwrap_or(CheckResult::Unknown),
@@ -264,13 +267,15 @@ fn current_task(field: Field<'_>, notes: &mut Notes) -> Option<Box<CurrentTask>>
     let wire: WireCurrentTask<'_> = field.object("sources.current_task", notes)?;
     let target: Option<WireTargetServer<'_>> =
         wire.target_server.object("sources.current_task.target_server", notes);
-    let target_text = |pick: fn(&WireTargetServer<'_>) -> Option<Box<str>>| target.as_ref().and_then(pick);
+    let target = target.as_ref();
     Some(Box::new(CurrentTask {
         id: TaskId::new(&*wire.id.text("sources.current_task.id", notes)?),
         region_id: wire.region_id.boxed("sources.current_task.region_id", notes),
         project_name: wire.project_name.boxed("sources.current_task.project_name", notes),
-        target_id: target_text(|target| target.vm_id.boxed("", &mut Notes::default())),
-        target_name: target_text(|target| target.name.boxed("", &mut Notes::default())),
+        target_id: target
+            .and_then(|target| target.vm_id.boxed("sources.current_task.target_server.vm_id", notes)),
+        target_name: target
+            .and_then(|target| target.name.boxed("sources.current_task.target_server.name", notes)),
         started: wire.start_date.timestamp("sources.current_task.start_date", notes),
         remain: wire.remain_seconds.positive("sources.current_task.remain_seconds", notes),
     }))

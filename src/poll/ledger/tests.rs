@@ -1,0 +1,1 @@
+//! What an account remembers, serves and hands on.

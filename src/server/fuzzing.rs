@@ -1,0 +1,56 @@
+//! Requests and the web configuration, for fuzzing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, header};
+
+use super::guard::Activity;
+use super::routes::Site;
+use super::webconfig;
+use super::{Hooks, Landing, Settings};
+use crate::exposition::Published;
+
+/// The statuses that there are without a web configuration.
+const STATUSES: [u16; 5] = [200, 400, 404, 405, 503];
+
+/// A request: method, target, `Accept` and `Accept-Encoding`, a line each.
+pub(crate) fn request(data: &[u8]) {
+    let mut lines = data.splitn(4, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let mut request = Request::builder().method(line()).uri(line());
+    for name in [header::ACCEPT, header::ACCEPT_ENCODING] {
+        if let Ok(value) = HeaderValue::from_bytes(line()) {
+            request = request.header(name, value);
+        }
+    }
+    // What is no request at all is refused by hyper before it comes here.
+    let Ok(request) = request.body(()) else { return };
+    let head = request.method() == http::Method::HEAD;
+    let site = Site::new(Settings { enable_lifecycle: true, ..Settings::default() }, hooks());
+    let answer = site.answer(request, Activity::new().begin()).now_or_never();
+    let answer = answer.expect("without passwords, nothing takes time");
+    assert!(STATUSES.contains(&answer.status().as_u16()), "{}", answer.status());
+    let length = answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let sent = hyper::body::Body::size_hint(answer.body()).exact();
+    assert!(head || length.map(str::to_owned) == sent.map(|sent| sent.to_string()), "{length:?} of {sent:?}");
+}
+
+fn hooks() -> Hooks {
+    let landing = || Landing { version: String::new(), accounts: Vec::new(), links: Vec::new() };
+    Hooks {
+        published: Published::default(),
+        own: Arc::new(|| "# TYPE a gauge\na 1\n# EOF\n".to_owned()),
+        landing: Arc::new(landing),
+        families: Arc::new(|name| (name == "sources").then(|| vec!["a"])),
+        answered: Arc::new(|_, _| {}),
+        reload: Arc::new(|| async { Ok(()) }.boxed()),
+    }
+}
+
+/// A web configuration file.
+pub(crate) fn web_config(data: &[u8]) {
+    let Ok(yaml) = std::str::from_utf8(data) else { return };
+    webconfig::fuzz(Path::new("web.yml"), yaml);
+}

@@ -1,0 +1,1 @@
+"""The parts that the dashboards are put together from."""

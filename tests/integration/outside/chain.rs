@@ -1,0 +1,410 @@
+//! From a failed task to a page: service, exporter, Prometheus, Alertmanager, and who is told.
+//!
+//! The rules and routes are the shipped ones with every duration divided by [`FASTER`], and so is the
+//! exporter's age of staleness: what takes a quarter of an hour there takes half a minute here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use huaweicloud_sms_exporter::simulator::{Fault, Settings, Simulator, Source, SpeedRule, Task, What, World};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::process::{Process, command, exporter, word_after};
+use super::tools::tool;
+use super::web::ready;
+use crate::harness::{REGION, serve};
+
+/// By how much everything is faster than as shipped.
+const FASTER: u64 = 30;
+
+/// Longer than the longest wait of a rule, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Source servers that replicate.
+const SERVERS: usize = 10;
+
+/// A notification's receiver, alert and status, and the text that a person reads.
+#[derive(Clone, Debug)]
+struct Told {
+    receiver: String,
+    alert: String,
+    status: String,
+    text: String,
+}
+
+/// Listens for notifications.
+struct Listener {
+    address: String,
+    told: Arc<Mutex<Vec<Told>>>,
+    _stop: DropGuard,
+}
+
+impl Listener {
+    async fn new() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound port").to_string();
+        let (told, stop) = (Arc::<Mutex<Vec<Told>>>::default(), CancellationToken::new());
+        let heard = Arc::clone(&told);
+        let listening = async move {
+            loop {
+                let (client, _) = listener.accept().await.expect("a connection");
+                let new = hear(client).await;
+                heard.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+            }
+        };
+        TaskTracker::new().spawn(stop.clone().run_until_cancelled_owned(listening));
+        Self { address, told, _stop: stop.drop_guard() }
+    }
+
+    fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nothing was told but the troubles that were made. A service that answers errors for minutes may well be
+    /// told as such as well.
+    fn assert_no_noise(&self) {
+        let made = [
+            "SourceError",
+            "AgentDisconnected",
+            "Overspeed",
+            "FleetDisconnected",
+            "DataStale",
+            "ApiErrors",
+            "Watchdog",
+        ];
+        let is_made = |told: &Told| made.iter().any(|alert| told.alert == format!("HuaweiSms{alert}"));
+        let noise: Vec<_> = self.told().into_iter().filter(|told| !is_made(told)).collect();
+        assert!(noise.is_empty(), "{noise:#?}");
+    }
+
+    /// How often an alert was told to fire.
+    fn fired(&self, alert: &str) -> usize {
+        let fires = |told: &&Told| told.alert == format!("HuaweiSms{alert}") && told.status == "firing";
+        self.told().iter().filter(fires).count()
+    }
+
+    /// Waits until a receiver is told of an alert, and returns the text that a person reads.
+    async fn expect(&self, receiver: &str, alert: &str, status: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let told = self.told();
+            let found = told.iter().rev().find(|told| {
+                told.receiver == receiver
+                    && told.alert == format!("HuaweiSms{alert}")
+                    && told.status == status
+            });
+            if let Some(found) = found {
+                return found.text.clone();
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        let told: Vec<_> = self.told().into_iter().filter(|told| !told.alert.ends_with("Watchdog")).collect();
+        panic!("{receiver} was never told that {alert} is {status}; told was: {told:#?}");
+    }
+}
+
+/// Takes one request of Alertmanager, answers it, and reads what it tells.
+async fn hear(mut client: TcpStream) -> Vec<Told> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.expect("a whole head"));
+    }
+    let head = String::from_utf8(head).expect("a head is text").to_lowercase();
+    let length =
+        word_after(&head, "content-length: ").and_then(|length| length.parse().ok()).expect("a length");
+    let mut body = vec![0; length];
+    client.read_exact(&mut body).await.expect("a whole body");
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    client.write_all(answer).await.expect("Alertmanager takes the answer");
+    let body: Value = serde_json::from_slice(&body).expect("a notification is JSON");
+    let receiver = body["receiver"].as_str().expect("a receiver").to_owned();
+    let text =
+        |alert: &Value, group: &str, key: &str| alert[group][key].as_str().unwrap_or_default().to_owned();
+    let alerts = body["alerts"].as_array().cloned().unwrap_or_default();
+    let told = |alert: &Value| Told {
+        receiver: receiver.clone(),
+        alert: text(alert, "labels", "alertname"),
+        status: alert["status"].as_str().unwrap_or_default().to_owned(),
+        text: text(alert, "annotations", "description"),
+    };
+    alerts.iter().map(told).collect()
+}
+
+/// Divides every duration behind one of these words.
+fn faster(text: &str, words: &[&str]) -> String {
+    let mut quick = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word = words.iter().find(|word| rest.starts_with(**word));
+        let Some((word, divided)) = word.and_then(|word| Some((*word, divide(rest.strip_prefix(*word)?)?)))
+        else {
+            let next = rest.chars().next().expect("there is more").len_utf8();
+            let (character, tail) = rest.split_at(next);
+            quick.push_str(character);
+            rest = tail;
+            continue;
+        };
+        let (millis, tail) = divided;
+        quick.push_str(&format!("{word}{millis}ms"));
+        rest = tail;
+    }
+    quick
+}
+
+/// A duration such as `15m` at the start of a text, in faster milliseconds, and what is behind it.
+fn divide(text: &str) -> Option<(u64, &str)> {
+    let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+    let (number, rest) = text.split_at(digits);
+    let unit = rest.chars().next()?;
+    let millis = match unit {
+        's' => 1_000,
+        'm' => 60_000,
+        'h' => 3_600_000,
+        'd' => 86_400_000,
+        _ => return None,
+    };
+    Some((number.parse::<u64>().ok()? * millis / FASTER, rest.strip_prefix(unit)?))
+}
+
+/// The shipped rules, faster: durations, and the thresholds that are seconds.
+fn rules() -> String {
+    let shipped = include_str!("../../../alerts/huaweicloud-sms.rules.yml");
+    let mut seconds = false;
+    let mut scaled = String::new();
+    for line in shipped.lines() {
+        let number = line.trim().strip_prefix("expr: vector(").and_then(|rest| rest.strip_suffix(')'));
+        match number.and_then(|number| number.parse::<f64>().ok()).filter(|_| seconds) {
+            Some(number) => scaled.push_str(&format!("        expr: vector({})\n", number / FASTER as f64)),
+            None => scaled.push_str(&format!("{line}\n")),
+        }
+        if let Some(name) = line.trim().strip_prefix("- record: ") {
+            seconds = name.starts_with("huaweicloud_sms:threshold:") && name.ends_with("_seconds");
+        }
+    }
+    faster(&scaled, &["for: ", "interval: ", "offset ", "["])
+}
+
+/// The shipped routes, faster, to our own receivers.
+fn routes(webhook: &str) -> String {
+    let shipped = include_str!("../../../alerts/alertmanager.example.yml");
+    let quick = faster(shipped, &["group_wait: ", "group_interval: ", "repeat_interval: "]);
+    let ours = |line: &str| match line.split_once("- url: ") {
+        Some((indent, _)) => format!("{indent}- url: http://{webhook}/\n"),
+        None => format!("{line}\n"),
+    };
+    quick.lines().map(ours).collect()
+}
+
+/// Everything that runs.
+struct Chain {
+    simulator: Simulator,
+    heard: Listener,
+    _service: DropGuard,
+    _processes: Vec<Process>,
+    _home: tempfile::TempDir,
+}
+
+impl Chain {
+    async fn start() -> Self {
+        let simulator = fleet();
+        let (origin, stop) = serve(simulator.clone()).await;
+        move_on(simulator.clone(), stop.clone());
+        let keys = simulator.keys();
+        let stale = format!("--poll.stale-after={}s", 900 / FASTER);
+        let arguments =
+            ["--region", REGION, "--poll.interval=1s", &stale, "--web.listen-address=127.0.0.1:0"];
+        let mut starting = exporter(&arguments);
+        starting.env("HUAWEICLOUD_SDK_AK", keys.ak).env("HUAWEICLOUD_SDK_SK", keys.sk);
+        starting.env("HUAWEICLOUD_SDK_PROJECT_ID", keys.project_id);
+        starting
+            .env("HUAWEICLOUD_SDK_REGION_SMS_CN_NORTH_4", &origin)
+            .env("HUAWEICLOUD_SDK_IAM_ENDPOINT", &origin);
+        let mut exporting = Process::start(starting);
+        let metrics = exporting.address().await;
+        ready(&metrics).await;
+        let (heard, home) = (Listener::new().await, tempfile::tempdir().expect("a temporary directory"));
+        let (alerting, alertmanager) = alertmanager(&home, &heard.address).await;
+        let watching = prometheus(&home, &metrics, &alertmanager).await;
+        let processes = vec![exporting, alerting, watching];
+        Self { simulator, heard, _service: stop.drop_guard(), _processes: processes, _home: home }
+    }
+
+    /// Changes the server of that place in the order of ids.
+    fn change(&self, server: usize, change: impl FnOnce(&mut Source, &mut Task)) {
+        self.simulator.edit(|world| {
+            let source = world.sources.values_mut().nth(server).expect("the server is there");
+            let task = source.task.as_ref().and_then(|id| world.tasks.get_mut(id)).expect("it has a task");
+            change(source, task);
+        });
+    }
+}
+
+async fn alertmanager(home: &tempfile::TempDir, webhook: &str) -> (Process, String) {
+    let file = home.path().join("alertmanager.yml");
+    std::fs::write(&file, routes(webhook)).expect("the routes are written");
+    let arguments = [
+        format!("--config.file={}", file.display()),
+        format!("--storage.path={}", home.path().join("alertmanager").display()),
+        "--web.listen-address=127.0.0.1:0".to_owned(),
+        "--cluster.listen-address=".to_owned(),
+    ];
+    let mut process = Process::start(command(&tool("prometheus-alertmanager"), &arguments));
+    let listening =
+        |line: &str| line.contains("Listening on").then(|| word_after(line, "address=")).flatten();
+    let address = process.line(listening).await;
+    (process, address)
+}
+
+async fn prometheus(home: &tempfile::TempDir, metrics: &str, alertmanager: &str) -> Process {
+    let (file, rules_file) = (home.path().join("prometheus.yml"), home.path().join("rules.yml"));
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
+         rule_files: [{rules:?}]\n\
+         alerting: {{alertmanagers: [{{static_configs: [{{targets: [{alertmanager:?}]}}]}}]}}\n\
+         scrape_configs: [{{job_name: sms-exporter, static_configs: [{{targets: [{metrics:?}]}}]}}]\n",
+        rules = rules_file.display().to_string(),
+    );
+    std::fs::write(&file, config).expect("the configuration is written");
+    std::fs::write(&rules_file, rules()).expect("the rules are written");
+    let arguments = [
+        format!("--config.file={}", file.display()),
+        format!("--storage.tsdb.path={}", home.path().join("prometheus").display()),
+        "--web.listen-address=127.0.0.1:0".to_owned(),
+        // As shipped it waits an hour after a restart before it trusts a pending alert.
+        "--rules.alert.for-grace-period=1s".to_owned(),
+        "--rules.alert.resend-delay=1s".to_owned(),
+    ];
+    let mut process = Process::start(command(&tool("prometheus"), &arguments));
+    let listening =
+        |line: &str| line.contains("Listening on").then(|| word_after(line, "address=")).flatten();
+    let address = process.line(listening).await;
+    ready(&address).await;
+    process
+}
+
+/// Servers that replicate within their limits, and nothing else.
+fn fleet() -> Simulator {
+    let simulator = Simulator::new(Settings { sources: 80, region: REGION.into(), ..Settings::default() });
+    let replicating = |world: &World| {
+        let running = |source: &&Source| {
+            let task = source.task.as_ref().and_then(|id| world.tasks.get(id));
+            source.state == "replicate" && task.is_some_and(|task| task.state == "RUNNING")
+        };
+        world
+            .sources
+            .values()
+            .filter(running)
+            .map(|source| source.id.clone())
+            .take(SERVERS)
+            .collect::<Vec<_>>()
+    };
+    let mut kept = replicating(&simulator.truth());
+    for _ in 0..200 {
+        if kept.len() == SERVERS {
+            break;
+        }
+        simulator.advance(Duration::from_secs(60));
+        kept = replicating(&simulator.truth());
+    }
+    assert_eq!(kept.len(), SERVERS, "a fleet of 80 has ten servers that replicate");
+    simulator.edit(|world| {
+        world.sources.retain(|id, _| kept.contains(id));
+        world.tasks.retain(|_, task| kept.contains(&task.source_id));
+        world.errors.clear();
+        let current: Vec<String> = world.sources.values().filter_map(|source| source.task.clone()).collect();
+        world.tasks.retain(|id, _| current.contains(id));
+        world.sources.values_mut().for_each(healthy_source);
+        world.tasks.values_mut().for_each(healthy_task);
+    });
+    simulator
+}
+
+fn healthy_source(source: &mut Source) {
+    source.state = "replicate".into();
+    source.connected = true;
+    (source.replicatesize, source.totalsize) = (0, 1 << 42);
+    for check in &mut source.checks {
+        (check.result, check.error_code) = ("OK".into(), None);
+    }
+}
+
+fn healthy_task(task: &mut Task) {
+    task.state = "RUNNING".into();
+    task.error = None;
+    (task.migrate_speed, task.speed_limit) = (40.0, 100);
+    let (start, end) = ("00:00".into(), "24:00".into());
+    task.rules = vec![SpeedRule { start, end, speed: 100, over_speed_threshold: Some(50.0) }];
+}
+
+/// Lets every server that replicates copy a little, five times a second.
+fn move_on(simulator: Simulator, stop: CancellationToken) {
+    let copying = async move {
+        loop {
+            simulator.edit(|world| {
+                let copying = world.sources.values_mut().filter(|source| source.state == "replicate");
+                copying.for_each(|source| source.replicatesize += 1 << 20);
+            });
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    TaskTracker::new().spawn(stop.run_until_cancelled_owned(copying));
+}
+
+#[tokio::test]
+async fn each_trouble_reaches_who_must_act_and_nobody_else_is_told() {
+    let chain = Chain::start().await;
+    let heard = &chain.heard;
+    heard.expect("heartbeat", "Watchdog", "firing").await;
+
+    // One server fails, another loses its agent, a third is too fast.
+    chain.change(0, |source, task| {
+        source.state = "error".into();
+        task.state = "MIGRATE_FAIL".into();
+        task.error = Some(("SMS.1807".into(), vec![]));
+    });
+    chain.change(1, |source, _| source.connected = false);
+    chain.change(2, |_, task| task.migrate_speed = 120.0);
+    let truth = chain.simulator.truth();
+    let name = |server: usize| truth.sources.values().nth(server).expect("it is there").name.clone();
+    let text = heard.expect("pager", "SourceError", "firing").await;
+    assert!(text.contains(&name(0)) && text.contains("SMS.1807"), "{text}");
+    let text = heard.expect("tickets", "AgentDisconnected", "firing").await;
+    assert!(text.contains(&name(1)), "{text}");
+    let text = heard.expect("tickets", "Overspeed", "firing").await;
+    assert!(text.contains(&name(2)), "{text}");
+
+    // All is well again.
+    for server in 0..3 {
+        chain.change(server, |source, task| {
+            source.state = "replicate".into();
+            source.connected = true;
+            healthy_task(task);
+        });
+    }
+    heard.expect("tickets", "AgentDisconnected", "resolved").await;
+    heard.expect("tickets", "Overspeed", "resolved").await;
+    heard.expect("pager", "SourceError", "resolved").await;
+
+    // A mass disconnect is one page.
+    let before = heard.fired("AgentDisconnected");
+    (3..8).for_each(|server| chain.change(server, |source, _| source.connected = false));
+    let text = heard.expect("pager", "FleetDisconnected", "firing").await;
+    assert!((3..8).all(|server| text.contains(&name(server))), "{text}");
+    (3..8).for_each(|server| chain.change(server, |source, _| source.connected = true));
+    heard.expect("pager", "FleetDisconnected", "resolved").await;
+    assert_eq!(heard.fired("AgentDisconnected"), before, "one page, not fifty");
+
+    // The service goes away, and comes back.
+    chain.simulator.inject(Fault::everywhere(What::Html502));
+    heard.expect("pager", "DataStale", "firing").await;
+    chain.simulator.clear_faults();
+    heard.expect("pager", "DataStale", "resolved").await;
+
+    heard.assert_no_noise();
+    assert_eq!(chain.simulator.tally().forbidden_calls, 0);
+}
