@@ -6,6 +6,7 @@
 mod check;
 mod collectors;
 mod demo;
+mod estimate;
 pub mod log;
 mod poll;
 mod version;
@@ -14,6 +15,7 @@ mod web;
 pub use check::{CheckError, check};
 pub use collectors::CollectorFlags;
 pub use demo::{DemoOptions, FleetOptions, SimulatorOptions};
+pub use estimate::{Estimate, idle_patterns};
 pub use log::LogOptions;
 pub use poll::{ConfigOptions, PollOptions};
 pub use version::{BUILD, Build, version};

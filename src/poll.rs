@@ -77,13 +77,9 @@ pub async fn run(mut account: Account, publisher: Publisher, clock: Clock, stop:
             _ = ticks.tick() => {}
         }
         let Some(readings) = read(&mut account, &publisher, &clock, &stop).await else { break };
-        account.ledger.take(readings);
+        publisher.unless(&stop, || account.ledger.take(readings));
         account.keep().await;
-        if stop.is_cancelled() {
-            // The account may have been taken from the page meanwhile.
-            break;
-        }
-        publisher.publish(account.ledger.render(clock.now()));
+        publisher.publish_unless(&stop, || account.ledger.render(clock.now()));
     }
     account.finish().await;
 }
@@ -102,7 +98,9 @@ async fn read(
             biased;
             () = stop.cancelled() => return None,
             readings = &mut reading => return Some(readings),
-            () = sleep(ledger.stale_in(clock.now())) => publisher.publish(ledger.render(clock.now())),
+            () = sleep(ledger.stale_in(clock.now())) => {
+                publisher.publish_unless(stop, || ledger.render(clock.now()));
+            }
         }
     }
 }

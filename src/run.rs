@@ -2,6 +2,7 @@
 
 mod account;
 mod demo;
+pub mod doctor;
 mod exporter;
 mod once;
 mod serve;
@@ -109,7 +110,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         }
         Some(Command::Demo(options)) => demo::run(cli, options, stop).await,
         Some(Command::Once) => once::run(cli, stop).await,
-        Some(Command::Doctor) => anyhow::bail!("not yet"),
+        Some(Command::Doctor) => doctor::run(cli, stop).await,
         Some(Command::Simulator(options)) => demo::simulator(options, stop).await,
     }
 }

@@ -99,6 +99,7 @@ pub enum TransportError {
 pub struct Transport {
     client: reqwest::Client,
     bounds: Bounds,
+    roots: Vec<reqwest::Certificate>,
     observer: Arc<dyn Observer>,
 }
 
@@ -118,7 +119,9 @@ pub enum SetupError {
     #[error("cannot read the proxy's URL")]
     NoProxy(#[source] crate::config::SecretError),
     /// The TLS library refused.
-    #[error("cannot set up TLS")]
+    #[error(
+        "cannot set up TLS: are root certificates installed (package ca-certificates, or SSL_CERT_FILE)?"
+    )]
     Client(#[source] reqwest::Error),
 }
 
@@ -136,20 +139,13 @@ impl Transport {
     ) -> Result<Self, SetupError> {
         // Fails only where a provider is installed already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = builder(bounds);
+        let roots = roots.map(certificates).transpose()?.unwrap_or_default();
+        let mut builder = builder(bounds).tls_certs_merge(roots.clone());
         if let Some(proxy) = proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?);
         }
-        if let Some(path) = roots {
-            let pem = std::fs::read(path).map_err(|error| SetupError::Certificates(path.into(), error))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| SetupError::NoCertificate(path.into()))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
         let client = builder.build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds, observer })
+        Ok(Self { client, bounds, roots, observer })
     }
 
     /// A transport to the machine's own services: past every proxy, and with little patience.
@@ -163,8 +159,7 @@ impl Transport {
             connect: self.bounds.connect.min(LOCAL_TIMEOUT),
             body: self.bounds.body,
         };
-        let client = builder(bounds).no_proxy().build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds, observer: Arc::clone(&self.observer) })
+        self.past_proxies(bounds)
     }
 
     /// The same past every proxy: for services on this machine.
@@ -173,8 +168,14 @@ impl Transport {
     ///
     /// The TLS library refused.
     pub fn without_proxy(&self) -> Result<Self, SetupError> {
-        let client = builder(self.bounds).no_proxy().build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds: self.bounds, observer: Arc::clone(&self.observer) })
+        self.past_proxies(self.bounds)
+    }
+
+    fn past_proxies(&self, bounds: Bounds) -> Result<Self, SetupError> {
+        let roots = self.roots.clone();
+        let builder = builder(bounds).no_proxy().tls_certs_merge(roots.clone());
+        let client = builder.build().map_err(SetupError::Client)?;
+        Ok(Self { client, bounds, roots, observer: Arc::clone(&self.observer) })
     }
 
     /// Who is told of what goes over the wire.
@@ -230,6 +231,15 @@ impl Transport {
             TransportError::Broken(error)
         }
     }
+}
+
+/// The certificates of a file, of which there must be one.
+fn certificates(path: &std::path::Path) -> Result<Vec<reqwest::Certificate>, SetupError> {
+    let pem = std::fs::read(path).map_err(|error| SetupError::Certificates(path.into(), error))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).ok();
+    certificates
+        .filter(|certificates| !certificates.is_empty())
+        .ok_or_else(|| SetupError::NoCertificate(path.into()))
 }
 
 /// What all clients have in common.

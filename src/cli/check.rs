@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::Cli;
+use super::{Cli, Estimate, idle_patterns};
 use crate::config::{Account, Config, ConfigErrors, Environment};
 use crate::model::Collector;
 
@@ -53,6 +53,7 @@ fn summary(config: &Config) -> String {
     for account in accounts {
         text.push('\n');
         text.push_str(&account_line(account));
+        text.push_str(&series(account));
     }
     text
 }
@@ -67,4 +68,23 @@ fn account_line(account: &Account) -> String {
         account.credentials.label(),
         collectors.join(", ")
     )
+}
+
+/// Lines on how many series an account will make, each behind a newline.
+fn series(account: &Account) -> String {
+    let estimate = Estimate::of(account);
+    let mut text = format!(
+        "\n  series, as a rule: {} a source server, {} a task under way, {} for the account; \
+         with 100 servers and a task of each about {}, with 1000 about {}",
+        estimate.per_source(),
+        estimate.per_task(),
+        estimate.fixed(),
+        estimate.with(100),
+        estimate.with(1000)
+    );
+    for pattern in idle_patterns(account) {
+        write!(text, "\n  note: {pattern:?} in metrics matches no family of metrics")
+            .expect("writing to a String cannot fail");
+    }
+    text
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio_util::sync::CancellationToken;
+
 use super::ledger::Rendered;
 use crate::exposition::{Block, Encoding, Page, Published, Sealer};
 use crate::metrics::{Own, all};
@@ -45,9 +47,32 @@ impl Publisher {
     /// Replaces an account's part of the page. A family whose bytes did not change keeps its block.
     pub fn publish(&self, rendered: Rendered) {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(&mut accounts, rendered);
+    }
+
+    /// The same with what `render` makes, unless `ended`; see [`Self::unless`].
+    pub fn publish_unless(&self, ended: &CancellationToken, render: impl FnOnce() -> Rendered) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ended.is_cancelled() {
+            self.replace(&mut accounts, render());
+        }
+    }
+
+    /// Does what leaves traces of an account in the metrics, unless `ended`.
+    ///
+    /// A poll may be over in the very moment in which its account is taken from the configuration: whoever
+    /// takes it cancels first and then comes here by [`Self::remove`], so that nothing is left of it after.
+    pub fn unless(&self, ended: &CancellationToken, act: impl FnOnce()) {
+        let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ended.is_cancelled() {
+            act();
+        }
+    }
+
+    fn replace(&self, accounts: &mut BTreeMap<AccountName, Sealed>, rendered: Rendered) {
         let last = accounts.remove(&rendered.account).unwrap_or_default();
         accounts.insert(rendered.account.clone(), seal(rendered, &last));
-        self.assemble(&accounts);
+        self.assemble(accounts);
     }
 
     /// Takes an account from the page.

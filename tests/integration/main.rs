@@ -6,9 +6,12 @@
 #![expect(clippy::string_slice, reason = "tests cut texts where they found something")]
 
 mod answers;
+mod binary;
 mod catalogue;
 mod contradictions;
 mod counts;
+mod doctor;
+mod estimate;
 mod expected;
 mod faults;
 mod harness;
@@ -17,7 +20,10 @@ mod journey;
 mod outside;
 mod properties;
 mod readme;
+mod reload;
 mod samples;
+mod secrets;
 mod siege;
 mod soak;
 mod storage;
+mod webtls;

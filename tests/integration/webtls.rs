@@ -1,0 +1,165 @@
+//! A real Prometheus scrapes the real binary over TLS, with a password and a client certificate.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::binary::{PATIENCE, Running, command, file};
+
+const WEB: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
+                   client_auth_type: RequireAndVerifyClientCert\nbasic_auth_users:\n  scraper: ";
+
+/// Writes `ca.pem`, and a certificate and key each of `server`, `client` and, of another authority, `stranger`.
+fn certificates(directory: &Path) {
+    let (ours, theirs) = (authority(), authority());
+    file(directory, "ca.pem", &ours.1);
+    file(directory, "other-ca.pem", &theirs.1);
+    for (name, (issuer, _)) in [("server", &ours), ("client", &ours), ("stranger", &theirs)] {
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
+        let purposes = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages.extend(purposes);
+        let key = KeyPair::generate().expect("keys can be made");
+        let pem = params.signed_by(&key, issuer).expect("the parameters are valid").pem();
+        file(directory, &format!("{name}.pem"), &pem);
+        file(directory, &format!("{name}.key"), &key.serialize_pem());
+    }
+}
+
+fn authority() -> (Issuer<'static, KeyPair>, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("keys can be made");
+    let pem = params.self_signed(&key).expect("the parameters are valid").pem();
+    (Issuer::new(params, key), pem)
+}
+
+/// A job: what it trusts, what it shows, and its password if it has one.
+fn job(name: &str, address: &str, ca: &str, identity: Option<&str>, password: Option<&str>) -> String {
+    let mut job = format!(
+        "- job_name: {name}\n  scheme: https\n  static_configs: [{{targets: ['{address}']}}]\n  \
+         tls_config:\n    ca_file: {ca}\n"
+    );
+    if let Some(identity) = identity {
+        job += &format!("    cert_file: {identity}.pem\n    key_file: {identity}.key\n");
+    }
+    if let Some(password) = password {
+        job += &format!("  basic_auth: {{username: scraper, password: {password}}}\n");
+    }
+    job
+}
+
+/// Prometheus with these jobs, and where its API is. A port is chosen for it, because it tells none.
+async fn prometheus(directory: &Path, jobs: &str) -> (Child, String) {
+    let config =
+        format!("global: {{scrape_interval: 300ms, scrape_timeout: 300ms}}\nscrape_configs:\n{jobs}");
+    let config = file(directory, "prometheus.yml", &config);
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("a bound port");
+    let child = Command::new("prometheus")
+        .arg(format!("--config.file={config}"))
+        .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+        .arg(format!("--web.listen-address={free}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("Prometheus is installed (Debian's package is called prometheus)");
+    (child, free.to_string())
+}
+
+/// The targets as Prometheus sees them: job, health and last error; none while it starts.
+async fn targets(address: &str) -> Vec<(String, String, String)> {
+    let ask = async {
+        let mut socket = TcpStream::connect(address).await?;
+        let request = format!("GET /api/v1/targets HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await?;
+        Ok::<String, std::io::Error>(answer)
+    };
+    let Ok(answer) = ask.await else { return Vec::new() };
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let json: Value = serde_json::from_str(body).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let target = |target: &Value| {
+        (text(&target["labels"]["job"]), text(&target["health"]), text(&target["lastError"]))
+    };
+    json["data"]["activeTargets"].as_array().into_iter().flatten().map(target).collect()
+}
+
+#[tokio::test]
+async fn prometheus_scrapes_with_certificate_and_password_and_is_refused_without_either() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    certificates(at);
+    let web = format!("{WEB}{}\n", bcrypt::hash("sesame", 4).expect("a hash"));
+    let flag = format!("--web.config.file={}", file(at, "web.yml", &web));
+    let running = Running::start(command(&["demo", "--sources=3", &flag])).await;
+    let address = running.address.to_string();
+    let jobs = [
+        job("good", &address, "ca.pem", Some("client"), Some("sesame")),
+        job("no-password", &address, "ca.pem", Some("client"), None),
+        job("wrong-password", &address, "ca.pem", Some("client"), Some("mellon")),
+        job("no-certificate", &address, "ca.pem", None, Some("sesame")),
+        job("strange-certificate", &address, "ca.pem", Some("stranger"), Some("sesame")),
+        job("wrong-authority", &address, "other-ca.pem", Some("client"), Some("sesame")),
+        format!("- job_name: plain\n  static_configs: [{{targets: ['{address}']}}]\n"),
+    ];
+    let (_prometheus, api) = prometheus(at, &jobs.concat()).await;
+    let seen = timeout(PATIENCE, async {
+        loop {
+            let seen = targets(&api).await;
+            if seen.len() == jobs.len() && seen.iter().all(|(_, health, _)| health != "unknown") {
+                return seen;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let seen = seen.await.expect("every target is scraped in time");
+    let error = |job: &str| seen.iter().find(|(name, _, _)| name == job).map(|(_, _, error)| error.as_str());
+    assert_eq!(error("good"), Some(""), "{seen:#?}");
+    for (job, expected) in [
+        ("no-password", "401"),
+        ("wrong-password", "401"),
+        ("no-certificate", "tls: "),
+        ("strange-certificate", "tls: "),
+        ("wrong-authority", "x509: "),
+    ] {
+        assert!(error(job).is_some_and(|error| error.contains(expected)), "{job}: {seen:#?}");
+    }
+    let up: Vec<&str> =
+        seen.iter().filter(|(_, health, _)| health == "up").map(|(job, _, _)| job.as_str()).collect();
+    assert_eq!(up, ["good"]);
+}
+
+#[tokio::test]
+async fn the_doctor_tells_a_certificate_that_is_not_trusted_from_one_that_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    certificates(at);
+    let web = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
+    let flag = format!("--web.config.file={}", file(at, "web.yml", web));
+    // Not the service, but something that speaks TLS.
+    let running = Running::start(command(&["demo", "--sources=1", &flag])).await;
+    let account = format!(
+        "region: cn-north-4, endpoint: 'https://{0}', iam_endpoint: 'https://{0}', project_id: p, \
+         credentials: {{access_key_file: server.key, secret_key_file: server.key}}",
+        running.address
+    );
+    for (ca, expected) in
+        [("other-ca.pem", "name its root in the account's ca_file"), ("ca.pem", "TLS holds")]
+    {
+        let config = format!("accounts: [{{name: a, ca_file: {ca}, {account}}}]");
+        let flag = format!("--config.file={}", file(at, "exporter.yml", &config));
+        let output = command(&["doctor", &flag]).output().await.expect("the binary runs");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains(expected), "{ca}: {text}");
+    }
+}
