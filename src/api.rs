@@ -36,15 +36,13 @@ use wire::{DecodedPage, FromWire, Known, Units};
 /// The code of a task that has no speed rules.
 const NO_SPEED_LIMIT: &str = "SMS.6302";
 
-/// The wait before the first repetition of a request; it doubles with each further one.
-const RETRY_BASE: Duration = Duration::from_secs(1);
-
 /// The service of one account.
 #[derive(Debug)]
 pub struct Client {
     filters: Vec<(&'static str, String)>,
     units: Units,
     concurrency: usize,
+    retry_base: Duration,
     authenticator: Authenticator,
     transport: Transport,
     governor: Governor,
@@ -102,6 +100,7 @@ impl Client {
             filters: project.into_iter().chain(migproject).collect(),
             units: Units { speed: account.speed_unit, disk_io: account.disk_io_unit },
             concurrency: account.limits.concurrency,
+            retry_base: account.limits.retry_base,
             authenticator,
             governor: Governor::new(&account.limits, Arc::clone(transport.observer())),
             transport,
@@ -232,7 +231,7 @@ impl Client {
                 }
                 Err(Failure { error, retry_after, .. }) => (error, retry_after),
             };
-            let wait = retry::backoff(RETRY_BASE, attempt, retry::dice()).max(wait.unwrap_or_default());
+            let wait = retry::backoff(self.retry_base, attempt, retry::dice()).max(wait.unwrap_or_default());
             let in_time = Instant::now() + wait < deadline;
             if !error.is_transient() || attempt == retry::ATTEMPTS || !in_time {
                 return Err(error);

@@ -158,7 +158,11 @@ impl Authenticator {
         let mut held = self.held.lock().await;
         let mut standing = self.standing();
         if ticket.generation != standing.generation {
-            return standing.pause.left(Instant::now()).is_none();
+            let paused = standing.pause.left(Instant::now()).is_some();
+            if paused {
+                standing.pause.refused_besides(Instant::now());
+            }
+            return !paused;
         }
         self.transport.observer().refused();
         let renewable = held.obtained.as_ref().is_some_and(|obtained| obtained.renew.is_some());

@@ -106,8 +106,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         None => {
             let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
             let exporter = exporter(cli, stop.clone());
-            exporter.apply(&config).map_err(Misuse::from_display)?;
-            serve::until_stopped(cli, exporter, stop).await
+            serve::until_stopped(cli, exporter, &config, stop).await
         }
         Some(Command::Demo(options)) => demo::run(cli, options, stop).await,
         Some(Command::Once) => once::run(cli, stop).await,

@@ -50,7 +50,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// Every value of [`Self::reason`].
-    pub const REASONS: [&'static str; 13] = [
+    pub const REASONS: [&'static str; 14] = [
         "auth",
         "connect",
         "timeout",
@@ -61,6 +61,7 @@ impl ApiError {
         "throttled",
         "server_error",
         "client_error",
+        "redirected",
         "malformed",
         "incomplete",
         "deadline",
@@ -150,6 +151,8 @@ impl Refusal {
             403 => "forbidden",
             429 => "throttled",
             400..=499 => "client_error",
+            // Never followed: it would carry the signature, and the client's trust, elsewhere.
+            300..=399 => "redirected",
             _ => "server_error",
         }
     }

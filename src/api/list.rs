@@ -80,10 +80,12 @@ impl<T: FromWire> Reading<T> {
     fn is_whole(&self, earlier: Option<&Self>) -> bool {
         let Some(count) = self.count else { return true };
         let distinct = self.received - self.shifted;
+        // A service that repeats an object within a page may count it once or as often as it comes.
+        let counted_once = distinct - self.repeated == count;
         // The same duplicates twice, and the count covers them: they are the service's own.
         let steady = earlier
             .is_some_and(|earlier| (earlier.received, earlier.shifted) == (self.received, self.shifted));
-        distinct == count || (steady && self.received == count)
+        distinct == count || counted_once || (steady && self.received == count)
     }
 
     fn into_list(self) -> List<T> {
@@ -138,7 +140,7 @@ pub(super) async fn whole<T: FromWire>(
     if first.is_whole(None) {
         return Ok(first.into_list());
     }
-    let second = Reading::new(one_by_one(pages).await?);
+    let second = Reading::new(one_by_one(limit, pages).await?);
     if second.is_whole(Some(&first)) {
         return Ok(second.into_list());
     }
@@ -153,13 +155,15 @@ async fn at_once<T>(
 ) -> Result<Vec<DecodedPage<T>>, ApiError> {
     let first = source.page(0).await?;
     let count = first.count;
-    let Some(count) = count else { return rest_one_by_one(vec![first], source).await };
+    let Some(count) = count else { return rest_one_by_one(vec![first], limit, source).await };
     check_reach(count, limit)?;
-    if first.objects.is_empty() || to_u64(first.objects.len()) >= count {
+    if first.objects.is_empty() {
         return Ok(vec![first]);
     }
     // The last page may begin at the last offset and overlap the one before: duplicates are dropped anyway.
-    let offsets = (1..).map(|page| page * limit).take_while(|offset| *offset < count.min(reach(limit)));
+    // Where the count ends with a page, one more page proves that the list ends there too.
+    let is_wanted = |offset: &u64| *offset < count || (*offset == count && count <= LAST_OFFSET);
+    let offsets = (1..).map(|page| page * limit).take_while(is_wanted);
     let offsets = offsets.map(|offset| offset.min(LAST_OFFSET));
     // An empty page is the end, whatever the count says: a wrong count is not asked for again and again.
     let rest: Vec<_> = offsets.map(|offset| source.page(offset)).collect();
@@ -171,23 +175,27 @@ async fn at_once<T>(
     Ok(pages)
 }
 
-async fn one_by_one<T>(source: &impl Pages<T>) -> Result<Vec<DecodedPage<T>>, ApiError> {
+async fn one_by_one<T>(limit: u64, source: &impl Pages<T>) -> Result<Vec<DecodedPage<T>>, ApiError> {
     let first = source.page(0).await?;
-    rest_one_by_one(vec![first], source).await
+    rest_one_by_one(vec![first], limit, source).await
 }
 
 /// Goes on by what came, not by what was asked for, until the count is reached or a page is empty.
+///
+/// A full page is not the end, whatever the count says: an empty one behind it is.
 async fn rest_one_by_one<T>(
     mut pages: Vec<DecodedPage<T>>,
+    limit: u64,
     source: &impl Pages<T>,
 ) -> Result<Vec<DecodedPage<T>>, ApiError> {
     let mut offset = pages.iter().map(|page| to_u64(page.objects.len())).sum::<u64>();
     let mut last = pages.last().and_then(|page| page.count);
-    let mut ended = offset == 0;
-    while !ended && last.is_none_or(|count| offset < count) {
+    let (mut ended, mut full) = (offset == 0, offset >= limit);
+    while !ended && (full || last.is_none_or(|count| offset < count)) {
         let at = offset.min(LAST_OFFSET);
         let page = source.page(at).await?;
         offset = at + to_u64(page.objects.len());
+        full = to_u64(page.objects.len()) >= limit;
         last = page.count.or(last);
         ended = page.objects.is_empty() || at == LAST_OFFSET;
         if last.is_none() && at == LAST_OFFSET && !page.objects.is_empty() {

@@ -65,8 +65,8 @@ pub(super) async fn all<T: FromWire>(
 ) -> Result<List<T>, ApiError> {
     let mut received = 0;
     for _ in 0..2 {
-        let list = once(states, count, slices).await?;
-        received = u64::try_from(list.decoded.len()).unwrap_or(u64::MAX);
+        let list;
+        (list, received) = once(states, count, slices).await?;
         if received == count {
             return Ok(list);
         }
@@ -74,11 +74,13 @@ pub(super) async fn all<T: FromWire>(
     Err(ApiError::Incomplete { expected: count, received })
 }
 
+/// All slices as one list, and how many objects the service counts in them: its own duplicates included,
+/// those that changed their state from one slice to the next once.
 async fn once<T: FromWire>(
     states: &[&'static str],
     count: u64,
     slices: &impl Slices<T>,
-) -> Result<List<T>, ApiError> {
+) -> Result<(List<T>, u64), ApiError> {
     let mut all = List {
         objects: Vec::new(),
         expected: Some(count),
@@ -86,8 +88,11 @@ async fn once<T: FromWire>(
         notes: Notes::default(),
         decoded: Vec::new(),
     };
+    let mut received = 0;
     for state in states {
         let slice = slices.slice(state).await.map_err(|error| name(error, state))?;
+        let came = u64::try_from(slice.decoded.len()).unwrap_or(u64::MAX);
+        received += slice.expected.unwrap_or(came);
         all.objects.extend(slice.objects);
         all.decoded.extend(slice.decoded);
         all.duplicates += slice.duplicates;
@@ -96,7 +101,8 @@ async fn once<T: FromWire>(
     all.objects.sort_by(|a, b| a.identity().cmp(&b.identity()));
     let before = all.objects.len();
     all.objects.dedup_by(|a, b| a.identity() == b.identity());
-    all.duplicates += u64::try_from(before - all.objects.len()).unwrap_or(u64::MAX);
+    let moved = u64::try_from(before - all.objects.len()).unwrap_or(u64::MAX);
+    all.duplicates += moved;
     let mut seen = std::collections::HashSet::new();
     all.decoded.retain(|decoded| {
         decoded.object.as_ref().is_none_or(|object| match object.identity() {
@@ -104,7 +110,7 @@ async fn once<T: FromWire>(
             super::wire::Identity::Bytes => true,
         })
     });
-    Ok(all)
+    Ok((all, received.saturating_sub(moved)))
 }
 
 /// Says which slice was too long.

@@ -38,6 +38,15 @@ impl Pause {
         self.until = Some(now + grown.max(least).min(LONGEST.max(self.first)));
     }
 
+    /// A refusal of a request that was under way when the pause began: it counts with those who lock keys,
+    /// and does not make the pause longer as long as they forgive it.
+    pub(super) fn refused_besides(&mut self, now: Instant) {
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals >= FORGIVEN {
+            self.until = self.until.max(Some(now + LOCK));
+        }
+    }
+
     /// The refusals are over.
     pub(super) fn reset(&mut self) {
         *self = Self::new(self.first);
@@ -71,6 +80,21 @@ mod tests {
     #[test]
     fn the_sixth_refusal_that_would_lock_a_key_comes_no_sooner_than_five_minutes_after_the_fifth() {
         assert_eq!(pauses(1, 7), [1, 2, 4, 8, 300, 300, 300]);
+    }
+
+    #[test]
+    fn refusals_of_requests_that_were_under_way_together_are_counted_by_the_service_too() {
+        let now = Instant::now();
+        let mut pause = Pause::new(Duration::from_secs(30));
+        pause.refused(now);
+        (0..3).for_each(|_| pause.refused_besides(now));
+        assert_eq!(pause.left(now), Some(Duration::from_secs(30)));
+        pause.refused(now);
+        assert_eq!(pause.left(now), Some(Duration::from_secs(480)), "the fifth: the sixth would lock");
+        let mut pause = Pause::new(Duration::from_secs(30));
+        pause.refused(now);
+        (0..4).for_each(|_| pause.refused_besides(now));
+        assert_eq!(pause.left(now), Some(LOCK));
     }
 
     #[test]

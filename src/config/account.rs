@@ -32,6 +32,8 @@ pub struct ApiLimits {
     pub connect_timeout: Duration,
     /// Time for one poll with all its pages and retries.
     pub poll_timeout: Duration,
+    /// The wait before the first repetition of a request; it doubles with each further one.
+    pub retry_base: Duration,
     /// The longest answer that is read, in bytes, after decompression.
     pub max_body_bytes: usize,
 }
@@ -45,6 +47,7 @@ impl Default for ApiLimits {
             request_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             poll_timeout: Duration::from_secs(300),
+            retry_base: Duration::from_secs(1),
             max_body_bytes: 32 << 20,
         }
     }

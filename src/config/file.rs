@@ -31,6 +31,7 @@
 //!       request_timeout: 10s
 //!       connect_timeout: 5s
 //!       poll_timeout: 5m
+//!       retry_base: 1s          # before the first repetition; it doubles with each further one
 //!       max_body: 32MiB
 //!     detail: full              # or aggregate: counts and sums only
 //!     finished_retention: 7d    # how long finished tasks stay; else for ever

@@ -1,5 +1,7 @@
 //! Tests of the difference.
 
+mod laws;
+
 use super::*;
 use crate::model::{Part, SourceFacts, SpeedRule, Stage, TaskFacts, TimeOfDay, Timestamp};
 

@@ -313,8 +313,11 @@ impl AccountMeters {
         if let Some(at) = outcome.last_success {
             families.last_success.get_or_create(&of).set(at.seconds());
         }
-        if let Some(expected) = outcome.expected {
-            families.expected.get_or_create(&of).set(expected);
+        match outcome.expected {
+            Some(expected) => drop(families.expected.get_or_create(&of).set(expected)),
+            // What an earlier answer counted says nothing of a list that came whole without a count.
+            None if outcome.reason.is_none() => families.expected.retain(|labels| *labels != of),
+            None => {}
         }
         if let Some(reason) = outcome.reason {
             let OfCollector { account, collector } = of;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::exposition::{Block, Encoding, Format, Page};
 use crate::model::{
     Check, CheckResult, Consistency, CurrentTask, Disk, ErrorCode, Load, MigrationError, Network, OsType,
     Overview, Part, Source, SourceFacts, SourceState, SpeedRule, Stage, Subtask, TaskFacts, TaskState,
@@ -75,13 +76,14 @@ fn fleet(sources: Vec<Source>, tasks: Vec<Task>) -> Fleet {
 /// The lines of a fleet's sheet, without the account's label.
 fn lines_of(fleet: &Fleet, tally: &Tally, choice: &Choice) -> Vec<String> {
     let sheet = render(&AccountName::new("a"), fleet, tally, choice);
-    let text =
-        |samples: crate::exposition::Samples| String::from_utf8(samples.bytes().to_vec()).expect("text");
-    let text: String = sheet.into_families().map(|(_, samples, _)| text(samples)).collect();
+    let families =
+        sheet.into_families().map(|(entry, samples, _)| (&entry.desc, vec![Block::seal(samples, None)]));
+    let page = Page::new(families.collect()).respond(Format::Text004, Encoding::Identity, "", None);
+    let text = String::from_utf8(page.concat()).expect("a page is text");
     let short = |line: &str| {
         line.replace("huaweicloud_sms_", "").replace("account=\"a\",", "").replace("{account=\"a\"}", "")
     };
-    text.lines().map(short).collect()
+    text.lines().filter(|line| !line.starts_with('#')).map(short).collect()
 }
 
 /// The lines of some families.

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Misuse, serve, wall_clock};
+use super::{serve, wall_clock};
 use crate::cli::{Cli, DemoOptions, FleetOptions, SimulatorOptions};
 use crate::config::{Account, Config, CredentialSource, Endpoint, Region, SecretFrom, default_stale_after};
 use crate::model::AccountName;
@@ -37,9 +37,8 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
         "The simulated service is up"
     );
     let exporter = super::exporter(cli, stop.clone());
-    exporter.apply(&config).map_err(Misuse::from_display)?;
     announce(cli);
-    let served = serve::until_stopped(cli, exporter, stop.clone()).await;
+    let served = serve::until_stopped(cli, exporter, &config, stop.clone()).await;
     // The simulated service would serve on where the exporter could not begin, as on a port in use.
     stop.cancel();
     tasks.close();

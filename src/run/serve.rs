@@ -7,19 +7,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exporter, GRACE, Misuse, signals};
 use crate::cli::{BUILD, Cli};
-use crate::config::ConfigErrors;
+use crate::config::{Config, ConfigErrors};
 use crate::metrics::{Subject, all};
 use crate::model::Collector;
 use crate::server::{self, Hooks, Landing, LandingAccount, Limits, Settings};
 
-/// Serves an exporter's page where the command line says.
+/// Polls these accounts, and serves the page where the command line says. What cannot be served is said before
+/// the first request to the service is made.
 pub(super) async fn until_stopped(
     cli: &Cli,
     exporter: Exporter,
+    config: &Config,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let listeners = listeners(cli)?;
     let settings = settings(cli)?;
+    exporter.apply(config).map_err(Misuse::from_display)?;
     let reloading = signals::reload_on(stop.clone(), cli.clone(), exporter.clone())?;
     let served = server::serve(listeners, settings, hooks(cli, &exporter), stop.clone()).await;
     stop.cancel();

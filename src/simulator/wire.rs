@@ -49,7 +49,9 @@ pub(super) fn response(
         builder = builder.header(name, value);
     }
     let wrong = faults.contains(&What::WrongContentEncoding);
-    let compress = gzip && !wrong && !bytes.is_empty();
+    // What never ends is made as it goes, and not compressed.
+    let endless = faults.contains(&What::EndlessBody);
+    let compress = gzip && !wrong && !endless && !bytes.is_empty();
     if compress || wrong {
         builder = builder.header("Content-Encoding", "gzip");
     }
@@ -64,7 +66,7 @@ pub(super) fn response(
         } else if let What::TrickleBody(rate) = what {
             broken = Some(trickling(bytes.clone(), (*rate).max(1)));
         } else if *what == What::EndlessBody {
-            broken = Some(endless(list_key.unwrap_or("source_servers")));
+            broken = Some(without_end(list_key.unwrap_or("source_servers")));
         }
     }
     let body = broken.unwrap_or_else(|| Full::new(bytes).map_err(never).boxed_unsync());
@@ -117,7 +119,7 @@ fn trickling(bytes: Bytes, rate: usize) -> WireBody {
     }))
 }
 
-fn endless(list_key: &str) -> WireBody {
+fn without_end(list_key: &str) -> WireBody {
     let begin = Bytes::from(format!(r#"{{"count":1,"{list_key}":[{{"id":"0"}}"#));
     let more = Bytes::from(r#",{"id":"1"}"#.repeat(6000));
     body(stream::unfold(begin, move |next| {

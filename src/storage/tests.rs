@@ -91,7 +91,7 @@ fn wherever_a_write_is_cut_off_the_file_is_the_old_one_or_the_new_one() {
         // What is left over is in nobody's way.
         shelf.keep(&memory(3)).unwrap();
         assert_eq!(shelf.load().unwrap(), Some(memory(3)), "{cut:?}");
-        assert_eq!(names(directory.path()), [shelf.file.clone()], "{cut:?}");
+        assert_eq!(names(directory.path()), std::slice::from_ref(&shelf.file), "{cut:?}");
     }
 }
 
@@ -142,7 +142,7 @@ fn what_cannot_be_used_is_set_aside_under_a_name_of_its_own_and_keeping_goes_on(
         assert_eq!(fs::read(&aside).unwrap(), bytes);
         assert_eq!(shelf.load().unwrap(), None, "it starts afresh");
     }
-    let _directory_in_the_way = fs::create_dir(shelf.path()).unwrap();
+    fs::create_dir(shelf.path()).unwrap(); // in the way
     assert!(matches!(shelf.load(), Err(Unusable { damage: Damage::Unreadable(_), .. })));
     shelf.keep(&memory(8)).unwrap();
     assert_eq!(shelf.load().unwrap(), Some(memory(8)));

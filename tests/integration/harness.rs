@@ -45,11 +45,16 @@ impl Rig {
     /// As [`Rig::new`], with a configuration changed by `change`.
     pub(crate) async fn with(sources: usize, change: impl FnOnce(&mut Config)) -> Self {
         let settings = Settings { sources, region: REGION.into(), ..Settings::default() };
+        Self::over(settings, wall_clock(), change).await
+    }
+
+    /// As [`Rig::with`], over a world by these settings; `now` is the exporter's time at the start.
+    pub(crate) async fn over(settings: Settings, now: i64, change: impl FnOnce(&mut Config)) -> Self {
         let simulator = Simulator::new(settings);
         let (origin, stop) = serve(simulator.clone()).await;
         let mut config = config(&origin, &simulator.keys());
         change(&mut config);
-        let now = Arc::new(AtomicI64::new(wall_clock()));
+        let now = Arc::new(AtomicI64::new(now));
         let clock = {
             let now = Arc::clone(&now);
             Clock::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed)))
@@ -65,10 +70,18 @@ impl Rig {
         self.rounds.poll().await;
     }
 
+    /// Lets simulated time and the wall clock go on together.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        self.simulator.advance(time);
+        self.later(time);
+    }
+
     /// Lets the wall clock go on, and the page age with it.
     pub(crate) fn later(&mut self, time: Duration) {
         let millis = i64::try_from(time.as_millis()).expect("a test's time fits");
         self.now.fetch_add(millis, Ordering::Relaxed);
+        // The service's watch goes with the exporter's, as signatures have an age.
+        self.simulator.tune(|options| options.clock_shift += jiff::SignedDuration::from_millis(millis));
         self.rounds.publish();
     }
 
@@ -135,6 +148,7 @@ pub(crate) fn config(origin: &str, keys: &Keys) -> Config {
     account.endpoint = endpoint;
     account.limits.requests_per_second = 10_000.0;
     account.limits.burst = 10_000;
+    account.limits.retry_base = Duration::from_millis(1);
     let poll_interval = Duration::from_secs(30);
     Config { accounts: vec![account], poll_interval, stale_after: Duration::from_secs(900) }
 }

@@ -1,7 +1,7 @@
 //! Restarts lose nothing: what an exporter counted and saw is there again in the next run.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use huaweicloud_sms_exporter::auth::Environment;
 use huaweicloud_sms_exporter::config::Config;
 use huaweicloud_sms_exporter::exposition::{Encoding, Format};
-use huaweicloud_sms_exporter::model::{Clock, Timestamp};
+use huaweicloud_sms_exporter::model::{AccountName, Clock, Timestamp};
 use huaweicloud_sms_exporter::run::{Exporter, Rounds, Surroundings};
 use huaweicloud_sms_exporter::simulator::{Fault, Operation, Settings, Simulator, What};
-use huaweicloud_sms_exporter::storage::Store;
+use huaweicloud_sms_exporter::storage::{Store, decode, is_unfinished};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::harness::{REGION, Series, config, parse, serve, wall_clock};
@@ -217,11 +217,15 @@ async fn until(exporter: &Exporter, holds: impl Fn(&Series) -> bool) {
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it comes to hold");
 }
 
-fn only_file(directory: &Path) -> std::path::PathBuf {
-    let mut files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let file = files.next().expect("there is a file");
-    assert_eq!(files.next(), None);
-    file
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory is there");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+fn only_file(directory: &Path) -> PathBuf {
+    let mut files = files(directory);
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
 }
 
 /// The real program is killed while it writes, again and again: each time all that it left loads, and what it
@@ -256,10 +260,9 @@ async fn killed_at_any_moment_it_leaves_files_that_load() {
         service.later(Duration::from_secs(600));
     }
     assert!(finished > 0, "some writes were whole before the kill");
-    let damaged = |name: &str| name.contains("damaged");
-    let names: Vec<String> =
-        fs::read_dir(&state).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(!names.iter().any(|name| damaged(name)), "{names:?}");
+    let names = files(&state);
+    let damaged = names.iter().filter(|path| path.to_string_lossy().contains("damaged")).count();
+    assert_eq!(damaged, 0, "{names:?}");
 }
 
 /// Waits until a file is being written, or for some, until one was renamed meanwhile.
@@ -289,15 +292,14 @@ fn wait_for_writes(state: &Path, how: u64) -> bool {
 
 /// Loads every file that is not unfinished, as the program would, and counts them.
 fn loaded(state: &Path) -> usize {
-    let paths = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
-    let whole: Vec<_> =
-        paths.filter(|path| !huaweicloud_sms_exporter::storage::is_unfinished(path)).collect();
+    let whole: Vec<PathBuf> = files(state).into_iter().filter(|path| !is_unfinished(path)).collect();
     for path in &whole {
-        let bytes = fs::read(path).unwrap();
-        let name = path.file_name().unwrap().to_str().unwrap().split('-').next().unwrap().to_owned();
-        let account = huaweicloud_sms_exporter::model::AccountName::new(name);
-        let memory = huaweicloud_sms_exporter::storage::decode(&bytes, &account, "");
-        memory.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let bytes = fs::read(path).expect("it can be read");
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let account = AccountName::new(name.split('-').next().unwrap_or_default());
+        if let Err(error) = decode(&bytes, &account, "") {
+            panic!("{name}: {error}");
+        }
     }
     whole.len()
 }

@@ -92,6 +92,7 @@ pub(super) struct RawLimits {
     pub(super) request_timeout: Option<Text>,
     pub(super) connect_timeout: Option<Text>,
     pub(super) poll_timeout: Option<Text>,
+    pub(super) retry_base: Option<Text>,
     pub(super) max_body: Option<Text>,
 }
 
@@ -155,6 +156,7 @@ impl RawLimits {
             request_timeout: or(self.request_timeout, &defaults.request_timeout),
             connect_timeout: or(self.connect_timeout, &defaults.connect_timeout),
             poll_timeout: or(self.poll_timeout, &defaults.poll_timeout),
+            retry_base: or(self.retry_base, &defaults.retry_base),
             max_body: or(self.max_body, &defaults.max_body),
         }
     }

@@ -19,6 +19,9 @@ use crate::model::{AccountName, Collector, RateUnit};
 /// Timeouts of requests: shorter than a tenth of a second is a mistake of the unit.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
+/// Waits before a repetition: no service gains from less than a millisecond, nobody waits a minute.
+const RETRY_BASES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+
 /// Retention of finished tasks: up to ten years of 365.25 days.
 const RETENTION: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(315_576_000);
 
@@ -177,6 +180,8 @@ impl Reader<'_> {
             timeout,
         );
         self.set(&mut limits.poll_timeout, "limits.poll_timeout", raw.poll_timeout.as_ref(), poll);
+        let wait = |text: &str| values::duration(text, RETRY_BASES);
+        self.set(&mut limits.retry_base, "limits.retry_base", raw.retry_base.as_ref(), wait);
         self.set(&mut limits.max_body_bytes, "limits.max_body", raw.max_body.as_ref(), body);
     }
 

@@ -31,10 +31,15 @@ async fn begun_scrape(address: &str) -> (tokio::net::TcpStream, Vec<u8>) {
 #[tokio::test]
 async fn a_signal_ends_it_in_good_order_and_the_scrape_under_way_is_answered_whole() {
     for signal in ["TERM", "INT"] {
-        let mut demo =
-            Process::start(exporter(&["demo", "--sources=500", "--web.listen-address=127.0.0.1:0"]));
+        let mut demo = Process::start(exporter(&[
+            "demo",
+            "--sources=500",
+            "--speed=0.001",
+            "--web.listen-address=127.0.0.1:0",
+        ]));
         let address = demo.address().await;
-        ready(&address).await;
+        // Larger than what the kernel would take off the exporter's hands.
+        until(&address, "/metrics", |answer| answer.body.len() > 3_500_000).await;
         let (mut socket, mut answer) = begun_scrape(&address).await;
         demo.signal(signal).await;
         demo.line(|line| line.contains("Stopping").then_some(())).await;

@@ -1,0 +1,142 @@
+//! Simulated days in a minute: objects come and go, one request in twenty fails.
+
+use std::time::Duration;
+
+use huaweicloud_sms_exporter::simulator::{Fault, Settings, What, When, World};
+
+use crate::counts::{Counts, counters, never_fall};
+use crate::harness::{REGION, Rig, Series, wall_clock};
+
+/// Polls; with the interval below, two days.
+const POLLS: usize = 290;
+
+/// Simulated time between two polls.
+const INTERVAL: Duration = Duration::from_secs(600);
+
+/// Polls after which memory must have settled.
+const WARM_UP: usize = 100;
+
+/// Far below what a page, a fleet or a list that is kept with each poll would reach, and above the moods of an
+/// allocator.
+const GROWTH: u64 = 8 << 20;
+
+/// Resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux has /proc");
+    let pages: u64 =
+        statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second is a number");
+    pages * 4096
+}
+
+/// What goes wrong; together one request in twenty.
+fn faults() -> impl Iterator<Item = Fault> {
+    let status = |code| What::Status {
+        code,
+        body: Vec::new(),
+        content_type: "text/plain".into(),
+        headers: Vec::new(),
+    };
+    let what =
+        [status(500), status(404), status(429), What::ConnectionReset, What::Garbage, What::TruncateBody(30)];
+    let when = When::Chance(0.05 / 6.0);
+    what.into_iter().map(move |what| Fault { operation: None, when, what })
+}
+
+fn succeeded(page: &Series, collector: &str) -> bool {
+    page[&format!("sms_exporter_poll_success{{account=\"test\",collector=\"{collector}\"}}")] == 1.0
+}
+
+/// No series of a source or task that was not there when its list was last read.
+fn no_ghosts(page: &Series, sources: &World, tasks: &World) {
+    let id = |name: &str, label: &str| {
+        let (_, rest) = name.split_once(&format!("{label}=\""))?;
+        rest.split_once('"').map(|(id, _)| id.to_owned())
+    };
+    let fleet = page.keys().filter(|name| name.starts_with("huaweicloud_sms_"));
+    for name in fleet.filter(|name| !name.starts_with("huaweicloud_sms_source_error_info")) {
+        if let Some(id) = id(name, "task_id") {
+            assert!(tasks.tasks.contains_key(&id), "{name} is of a task that is gone");
+        } else if let Some(id) = id(name, "source_id") {
+            assert!(sources.sources.contains_key(&id), "{name} is of a source that is gone");
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
+fn days_of_faults_leave_memory_flat_and_counters_exact() {
+    // In a process of its own: the memory of the other tests is none of its business.
+    let itself = std::env::current_exe().expect("a test has a file");
+    let alone = ["--exact", "soak::alone", "--ignored", "--nocapture"];
+    let output = std::process::Command::new(itself).args(alone).output().expect("it can be run again");
+    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{wrong}");
+    let figures = said.lines().find(|line| line.starts_with("soak:")).expect("it says how it went");
+    println!("{figures}");
+}
+
+#[tokio::test]
+#[ignore = "run by the test above, in a process of its own"]
+#[expect(clippy::print_stdout, reason = "the test above reads it")]
+async fn alone() {
+    let start_ms = wall_clock();
+    let settings = Settings {
+        sources: 30,
+        seed: 7,
+        churn: true,
+        start_ms,
+        region: REGION.into(),
+        ..Settings::default()
+    };
+    let stale_after = 4 * INTERVAL;
+    let mut rig = Rig::over(settings, start_ms, |config| config.stale_after = stale_after).await;
+    rig.poll().await;
+    let mut sources = rig.simulator.truth();
+    let (mut tasks, mut counts, mut counted) = (sources.clone(), Counts::default(), counters(&rig.page()));
+    faults().for_each(|fault| rig.simulator.inject(fault));
+    let (mut settled, mut most, mut failed) = (0, 0, 0);
+    for poll in 1..=POLLS {
+        // Timers too: what the governor learned from a refusal is forgotten in simulated time.
+        tokio::time::pause();
+        tokio::time::advance(INTERVAL).await;
+        tokio::time::resume();
+        rig.advance(INTERVAL);
+        rig.poll().await;
+        let (truth, text) = (rig.simulator.truth(), rig.page());
+        let page = crate::harness::parse(&text);
+        if succeeded(&page, "sources") {
+            counts.sources(&sources, &truth);
+            sources = truth.clone();
+        }
+        if succeeded(&page, "tasks") {
+            counts.tasks(&tasks, &truth);
+            tasks = truth;
+        }
+        failed += usize::from(!succeeded(&page, "sources")) + usize::from(!succeeded(&page, "tasks"));
+        counts.check(&page);
+        no_ghosts(&page, &sources, &tasks);
+        let now = counters(&text);
+        never_fall(&counted, &now);
+        counted = now;
+        match poll {
+            WARM_UP => settled = resident(),
+            _ if poll > WARM_UP => most = most.max(resident()),
+            _ => {}
+        }
+    }
+    let (tally, grown) = (rig.simulator.tally(), most.saturating_sub(settled));
+    println!(
+        "soak: {POLLS} polls, {} requests, {} faults, {failed} failed lists, {} removals; resident {} KiB after \
+         {WARM_UP} polls, at most {} KiB later",
+        tally.requests.values().sum::<u64>(),
+        tally.faults,
+        tally.changes.removals,
+        settled >> 10,
+        most >> 10,
+    );
+    assert!(
+        tally.faults > 100 && failed > 3 && tally.changes.removals > 100,
+        "there was something to survive"
+    );
+    assert!(grown < GROWTH, "memory grew by {} KiB in {} polls", grown >> 10, POLLS - WARM_UP);
+}
