@@ -115,14 +115,14 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     }
 }
 
-/// An exporter in the process's own surroundings.
-fn exporter(cli: &Cli, stop: CancellationToken) -> Exporter {
-    Exporter::new(surroundings(), stop).storing(cli.poll.storage.as_ref().map(Store::new))
-}
-
 /// The process's own surroundings.
 fn surroundings() -> Surroundings {
     Surroundings { clock: wall_clock(), environment: Environment::process() }
+}
+
+/// An exporter in the process's own surroundings.
+fn exporter(cli: &Cli, stop: CancellationToken) -> Exporter {
+    Exporter::new(surroundings(), stop).storing(cli.poll.storage.as_ref().map(Store::new))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge at which the wall clock is read")]
