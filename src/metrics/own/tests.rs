@@ -1,0 +1,66 @@
+use super::*;
+use crate::exposition::own::text004;
+use crate::metrics::{Subject, all};
+
+fn filled() -> Own {
+    let own = Own::new(Build { version: "1", revision: "r", rustc: "c" });
+    let meters = own.account(&AccountName::new("a"));
+    let at = Timestamp::from_millis(1000);
+    let outcome = CollectorOutcome {
+        at,
+        took: Duration::from_secs(1),
+        last_success: Some(at),
+        failures: 2,
+        reason: Some("timeout"),
+        expected: Some(3),
+        exported: 2,
+        duplicates: 1,
+    };
+    meters.polled(Collector::Sources, &outcome);
+    meters.odd([(&"sources.memory", &2)], [(&"sources.state", &1)]);
+    meters.requested("list_servers", Some(200), Duration::from_millis(30));
+    meters.requested("list_servers", None, Duration::from_secs(10));
+    meters.retried("list_servers", "connect");
+    meters.throttled("list_servers");
+    meters.waited(Duration::from_millis(500));
+    meters.rate(5.0);
+    meters.refused();
+    meters.expiry(Some(at));
+    meters.stores();
+    meters.stored(Some(at));
+    own.published(
+        [("huaweicloud_sms_sources", 24)].into_iter(),
+        [("x", 1)].into_iter(),
+        [("identity", 9), ("gzip", 3)],
+    );
+    own.reloaded(Some(at));
+    own.served("/metrics", 200);
+    own
+}
+
+#[test]
+fn every_own_family_of_the_catalogue_is_served_with_its_help_and_type_and_no_other() {
+    let text = text004(&filled().text());
+    let helps: Vec<String> =
+        text.lines().filter_map(|line| line.strip_prefix("# HELP ")).map(str::to_owned).collect();
+    let expected: Vec<String> = all()
+        .iter()
+        .filter(|entry| entry.subject == Subject::Exporter)
+        .map(|entry| format!("{} {}", entry.desc.name, entry.desc.help))
+        .collect();
+    assert_eq!(helps, expected);
+}
+
+#[test]
+fn an_account_that_is_forgotten_leaves_no_series() {
+    let own = filled();
+    own.forget(&AccountName::new("a"));
+    assert!(!own.text().contains("account=\"a\""), "{}", own.text());
+}
+
+#[test]
+fn permanent_credentials_have_no_expiry() {
+    let own = filled();
+    own.account(&AccountName::new("a")).expiry(None);
+    assert!(!own.text().contains("credentials_expiry_timestamp_seconds{"));
+}
