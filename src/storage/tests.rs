@@ -198,6 +198,24 @@ fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
     assert!(matches!(error, KeepError::File { .. }), "{error}");
 }
 
+#[test]
+fn ten_thousand_sources_are_a_few_megabytes() {
+    let mut large = memory(1);
+    let one = large.fleet.sources().first().cloned().unwrap();
+    let numbered = |number: u32| {
+        let id = SourceId::new(format!("{number:036}"));
+        Arc::new(crate::model::Source { id, ..crate::model::Source::clone(&one) })
+    };
+    let data = (0..10_000).map(numbered).collect();
+    large.fleet.sources = Some(Arc::new(Part { data, read_at: Timestamp::from_millis(0) }));
+    let begun = tokio::time::Instant::now();
+    let bytes = encode(&large, &account(), SCOPE);
+    let written = begun.elapsed();
+    assert_eq!(decode(&bytes, &account(), SCOPE).unwrap(), large);
+    eprintln!("{} bytes, written in {written:?}, read in {:?}", bytes.len(), begun.elapsed() - written);
+    assert!(bytes.len() < 4_000_000, "{}", bytes.len());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_memory_or_damage(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
