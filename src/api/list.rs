@@ -222,3 +222,6 @@ fn check_reach(count: u64, limit: u64) -> Result<(), ApiError> {
 fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

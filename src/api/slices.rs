@@ -130,9 +130,69 @@ fn name(error: ApiError, state: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::value::RawValue;
+
     use super::super::list::reach;
+    use super::super::wire::{Decoded, Identity, Units};
     use super::*;
     use crate::model::{SourceState, TaskState};
+
+    #[derive(Debug)]
+    struct Thing(&'static str);
+
+    impl FromWire for Thing {
+        const LIST: &'static str = "things";
+
+        fn from_wire(_raw: &RawValue, _units: Units, _notes: &mut Notes) -> Option<Self> {
+            None
+        }
+
+        fn identity(&self) -> Identity<'_> {
+            Identity::Id(self.0)
+        }
+    }
+
+    /// Slices by state: the ids in each, and how many the service counts there.
+    struct Fleet(BTreeMap<&'static str, (&'static [&'static str], u64)>);
+
+    impl Slices<Thing> for Fleet {
+        async fn slice(&self, state: &'static str) -> Result<List<Thing>, ApiError> {
+            let (ids, count) = self.0.get(state).copied().unwrap_or_default();
+            let objects: Vec<_> = ids.iter().map(|id| Arc::new(Thing(id))).collect();
+            let decoded = |thing: &Arc<Thing>| Decoded {
+                hash: 0,
+                length: 0,
+                object: Some(Arc::clone(thing)),
+                notes: Arc::default(),
+            };
+            let decoded = objects.iter().map(decoded).collect();
+            Ok(List { objects, expected: Some(count), duplicates: 0, notes: Notes::default(), decoded })
+        }
+    }
+
+    async fn read(
+        count: u64,
+        slices: &[(&'static str, &'static [&'static str], u64)],
+    ) -> Result<String, String> {
+        let fleet = Fleet(slices.iter().map(|(state, ids, count)| (*state, (*ids, *count))).collect());
+        let list = all(&["waiting", "error"], count, &fleet).await.map_err(|error| error.to_string())?;
+        Ok(list.objects.iter().map(|thing| thing.0).collect::<Vec<_>>().join(" "))
+    }
+
+    #[tokio::test]
+    async fn slices_must_add_up_and_what_moved_between_them_is_one() {
+        let whole = read(3, &[("waiting", &["b", "c"], 2), ("error", &["a"], 1)]).await;
+        assert_eq!(whole.as_deref(), Ok("a b c"));
+        let moved = read(2, &[("waiting", &["a", "b"], 2), ("error", &["a"], 1)]).await;
+        assert_eq!(moved.as_deref(), Ok("a b"));
+        let doubled = read(3, &[("waiting", &["a", "b"], 3)]).await;
+        assert_eq!(doubled.as_deref(), Ok("a b"), "a duplicate of the service's own, which it counts");
+        let elsewhere = read(3, &[("waiting", &["a"], 1), ("error", &["b"], 1)]).await.unwrap_err();
+        assert!(elsewhere.contains("counts 3 objects and 2 came"), "{elsewhere}");
+    }
 
     #[test]
     fn the_slices_cover_every_state_that_the_service_filters_by() {
