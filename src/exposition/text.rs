@@ -12,7 +12,11 @@ use std::io;
 use std::sync::Arc;
 
 /// A text that is longer than this many bytes leaves the heap, in pieces of this length.
-const LONG: usize = 256 * 1024;
+const LONG: usize = 128 * 1024;
+
+/// Descriptors from this number on are left to connections: a process often may have 1,024.
+#[cfg(target_os = "linux")]
+const DESCRIPTORS: i32 = 512;
 
 /// What is read at once, in bytes: little enough to stay in the processor's cache until it is sent.
 const PIECE: usize = 64 * 1024;
@@ -155,7 +159,12 @@ impl Text {
 #[cfg(target_os = "linux")]
 fn memory_file() -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
+    use std::os::fd::AsRawFd;
+    // The lowest free number is given out, so the number tells how many there are.
     let descriptor = memfd_create("samples", MemfdFlags::CLOEXEC)?;
+    if descriptor.as_raw_fd() >= DESCRIPTORS {
+        return Err(io::ErrorKind::QuotaExceeded.into());
+    }
     Ok(File::from(descriptor))
 }
 

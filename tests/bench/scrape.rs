@@ -173,7 +173,7 @@ fn exporter(directory: &Path, origin: &str) -> Served {
         "poll_interval: 30m\naccounts:\n  - name: production\n    region: cn-north-4\n    endpoint: {origin}\n    \
          iam_endpoint: {origin}\n    project_id: 0605767f2e80d5762f7bc00e5e3f1234\n    \
          collectors: [sources, tasks, overview, errors]\n    \
-         limits: {{requests_per_second: 10000, burst: 10000, request_timeout: 60s}}\n"
+         limits: {{requests_per_second: 1000, burst: 1000, request_timeout: 60s}}\n"
     );
     let file = directory.join("exporter.yml");
     fs::write(&file, configuration).expect("the target directory is writable");

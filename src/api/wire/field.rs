@@ -1,8 +1,12 @@
 //! One field, whatever its type turns out to be.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Notes;
@@ -175,6 +179,11 @@ impl<'a> Field<'a> {
 
     /// The elements of a list that have a known shape; each that has not is counted.
     pub(super) fn objects<T: Deserialize<'a>>(self, name: &'static str, notes: &mut Notes) -> Vec<T> {
+        let whole = self.raw().and_then(|raw| serde_json::from_str::<Vec<Object<T>>>(raw).ok());
+        // Nearly always every element has the shape; cutting the list first would read it once more.
+        if let Some(objects) = whole {
+            return objects.into_iter().map(|Object(object)| object).collect();
+        }
         let elements = self.list(name, notes);
         elements.into_iter().filter_map(|raw| Field(Some(raw)).object(name, notes)).collect()
     }
@@ -183,6 +192,30 @@ impl<'a> Field<'a> {
 /// An object of a known shape. An array is none, although serde would fill a struct from one.
 pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+/// An object of a known shape within a list; an array is none here either.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+/// Visits maps and nothing else.
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 /// A JSON string without its quotes and escapes; borrowed where it has no escapes.
@@ -268,6 +301,28 @@ mod tests {
         assert_eq!(text("{}"), (None, true));
         assert_eq!(text("true"), (None, true));
         assert_eq!(text("\"\\ud800\""), (None, true));
+    }
+
+    #[test]
+    fn a_list_gives_its_objects_and_counts_what_is_none() {
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow, default)]
+            name: Field<'a>,
+        }
+        let names = |json| {
+            read(json, |field, notes| {
+                let objects: Vec<Named<'_>> = field.objects("f", notes);
+                objects.iter().map(|object| object.name.raw().unwrap_or("-").to_owned()).collect::<Vec<_>>()
+            })
+        };
+        let told = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(r#"[{"name":1},{"x":2},{"name":null}]"#), (told(&["1", "-", "-"]), false));
+        assert_eq!(names("[]"), (told(&[]), false));
+        // Serde would fill the struct from an array, and take the last of two equal keys for an error.
+        assert_eq!(names(r#"[{"name":1},["2"],{"name":3}]"#), (told(&["1", "3"]), true));
+        assert_eq!(names(r#"[{"name":1,"name":2},{"name":3}]"#), (told(&["3"]), true));
+        assert_eq!(names(r#"{"name":1}"#), (told(&[]), true));
     }
 
     #[test]
