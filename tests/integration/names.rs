@@ -36,6 +36,8 @@ struct Rule {
     expr: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 /// What there is to be named, and what was named in vain.
@@ -319,6 +321,20 @@ fn filled(text: &str) -> String {
     text
 }
 
+/// The queries that a text makes when an alert is told, with what they are filled in with.
+fn queries(text: &str) -> Vec<String> {
+    // A quote inside a query is escaped; everything between two that are not is a string of the template.
+    let text = text.replace("\\\"", "'");
+    let strings = text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
+    let strings: Vec<&str> = strings.flat_map(|action| action.split('"').skip(1).step_by(2)).collect();
+    let queries = strings.into_iter().filter(|text| {
+        text.contains("huaweicloud_sms_")
+            || text.contains("huaweicloud_sms:")
+            || text.contains("sms_exporter_")
+    });
+    queries.map(|query| query.replace("=%q", "=~'.+'").replace("{%s}", "").replace("%[1]s", "")).collect()
+}
+
 /// Every dashboard with its name.
 fn dashboards() -> Vec<(&'static str, Value)> {
     let files = [
@@ -349,11 +365,17 @@ fn variable_query(text: &str) -> (&str, Option<&str>) {
 async fn rules_name_only_what_is_served() {
     let mut names = Names::new().await;
     let rules = rules();
+    let mut told = 0;
     assert!(rules.len() > 40, "{} rules", rules.len());
     for rule in &rules {
         let place = rule.alert.as_ref().or(rule.record.as_ref()).expect("a rule has a name");
         names.check_text(place, &rule.expr);
+        for query in rule.annotations.values().flat_map(|text| queries(text)) {
+            names.check_text(place, &query);
+            told += 1;
+        }
     }
+    assert!(told > 10, "{told} queries in texts");
     assert_eq!(names.wrong, BTreeSet::new());
 }
 
