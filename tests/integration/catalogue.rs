@@ -12,31 +12,47 @@ fn families() -> impl Iterator<Item = &'static Entry> {
     all().iter().filter(|entry| entry.subject != Subject::Exporter)
 }
 
-/// The names of a series' labels, in their order.
-fn label_names(series: &str) -> Vec<String> {
+/// A series' labels and their values, in their order.
+pub(crate) fn labels(series: &str) -> Vec<(String, String)> {
     let Some((_, labels)) = series.split_once('{') else { return Vec::new() };
-    let (mut names, mut name, mut in_value, mut escaped) = (Vec::new(), String::new(), false, false);
+    let (mut pairs, mut name, mut value) = (Vec::new(), String::new(), String::new());
+    let (mut in_value, mut escaped) = (false, false);
     for character in labels.chars() {
         match character {
-            _ if escaped => escaped = false,
+            _ if escaped => {
+                escaped = false;
+                value.push(if character == 'n' { '\n' } else { character });
+            }
             '\\' if in_value => escaped = true,
-            '"' => in_value = !in_value,
-            _ if in_value => {}
-            '=' => names.push(std::mem::take(&mut name)),
-            ',' | '}' => {}
+            '"' => {
+                in_value = !in_value;
+                if !in_value {
+                    pairs.push((std::mem::take(&mut name), std::mem::take(&mut value)));
+                }
+            }
+            other if in_value => value.push(other),
+            '=' | ',' | '}' => {}
             other => name.push(other),
         }
     }
-    names
+    pairs
 }
 
-#[tokio::test]
-async fn every_family_appears_in_a_fleet_that_lives_long_enough() {
+/// The family of a series.
+pub(crate) fn family(series: &str) -> &str {
+    series.split('{').next().unwrap_or(series)
+}
+
+/// The families of the fleet that no series is of.
+fn missing(seen: &BTreeSet<String>) -> Vec<&'static str> {
+    let seen: BTreeSet<&str> = seen.iter().map(|series| family(series)).collect();
+    families().map(|entry| entry.desc.name).filter(|name| !seen.contains(name)).collect()
+}
+
+/// Every series of a fleet that lives until all families were on the page, or for ten hours.
+pub(crate) async fn every_series() -> BTreeSet<String> {
     let mut rig = Rig::new(40).await;
-    let mut seen: BTreeMap<String, BTreeSet<Vec<String>>> = BTreeMap::new();
-    let missing = |seen: &BTreeMap<String, BTreeSet<Vec<String>>>| -> Vec<&str> {
-        families().map(|entry| entry.desc.name).filter(|name| !seen.contains_key(*name)).collect()
-    };
+    let mut seen = BTreeSet::new();
     for round in 0..60 {
         rig.poll().await;
         if round == 0 {
@@ -51,20 +67,28 @@ async fn every_family_appears_in_a_fleet_that_lives_long_enough() {
                 (check.result, check.error_code) = ("ERROR".into(), Some("SMS.6504".into()));
             });
         }
-        for series in rig.series().keys() {
-            let name = series.split('{').next().unwrap_or(series);
-            seen.entry(name.to_owned()).or_default().insert(label_names(series));
-        }
+        seen.extend(rig.series().into_keys());
         if missing(&seen).is_empty() {
             break;
         }
         rig.simulator.advance(Duration::from_secs(600));
         rig.later(Duration::from_secs(1));
     }
+    seen
+}
+
+#[tokio::test]
+async fn every_family_appears_in_a_fleet_that_lives_long_enough() {
+    let seen = every_series().await;
     assert_eq!(missing(&seen), Vec::<&str>::new(), "dead families");
+    let mut names: BTreeMap<&str, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for series in &seen {
+        let labels = labels(series).into_iter().map(|(name, _)| name).collect();
+        names.entry(family(series)).or_default().insert(labels);
+    }
     for entry in families() {
         let labels: Vec<String> =
             entry.labels.iter().chain(entry.further).map(|label| (*label).to_owned()).collect();
-        assert_eq!(seen[entry.desc.name], BTreeSet::from([labels]), "{}", entry.desc.name);
+        assert_eq!(names[entry.desc.name], BTreeSet::from([labels]), "{}", entry.desc.name);
     }
 }

@@ -7,6 +7,7 @@ mod chain;
 mod environment;
 mod formats;
 mod lifecycle;
+mod panels;
 mod process;
 mod prometheus;
 mod refusals;

@@ -1,0 +1,122 @@
+//! The dashboards' queries on a real Prometheus that scrapes the exporter.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use super::process::{Process, command, exporter, finish, word_after};
+use super::tools::{passes, tool};
+use super::web::{get, ready};
+
+/// Prometheus needs samples of so many seconds before the panels have something to show.
+const SAMPLES: f64 = 20.0;
+
+/// Longer than that takes on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A Prometheus with the shipped rules that scrapes these targets each second.
+async fn prometheus(targets: &[&str]) -> (Process, String, tempfile::TempDir) {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let rules = root().join("alerts/huaweicloud-sms.rules.yml").display().to_string();
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         rule_files: [{rules:?}]\n\
+         scrape_configs: [{{job_name: sms-exporter, static_configs: [{{targets: {targets:?}}}]}}]\n",
+    );
+    let file = home.path().join("prometheus.yml");
+    std::fs::write(&file, config).expect("the configuration is written");
+    let arguments = [
+        format!("--config.file={}", file.display()),
+        format!("--storage.tsdb.path={}", home.path().join("data").display()),
+        "--web.listen-address=127.0.0.1:0".to_owned(),
+    ];
+    let mut process = Process::start(command(&tool("prometheus"), &arguments));
+    let listening =
+        |line: &str| line.contains("Listening on").then(|| word_after(line, "address=")).flatten();
+    let address = process.line(listening).await;
+    ready(&address).await;
+    (process, address, home)
+}
+
+/// The value of the first series of a query.
+async fn value(prometheus: &str, query: &str) -> Option<f64> {
+    let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    let json = get(prometheus, &format!("/api/v1/query?query={query}"), &[]).await.text();
+    let json: Value = serde_json::from_str(json.trim()).expect("Prometheus answers in JSON");
+    json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+}
+
+/// Waits until a query's first series is at least so much.
+async fn reaches(prometheus: &str, query: &str, least: f64) {
+    let asking = async {
+        while value(prometheus, query).await.is_none_or(|value| value < least) {
+            sleep(Duration::from_millis(250)).await;
+        }
+    };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{query} never reaches {least}"));
+}
+
+/// The rules that Prometheus could not evaluate, and how many it could.
+async fn rules(prometheus: &str) -> (Vec<Value>, usize) {
+    let answer = get(prometheus, "/api/v1/rules", &[]).await.text();
+    // It is long and so comes in chunks: a line with the length, a line of JSON, and so on.
+    let json: String = answer.split("\r\n").skip(1).step_by(2).collect();
+    let json: Value = serde_json::from_str(&json).expect("Prometheus answers in JSON");
+    let groups = json["data"]["groups"].as_array().expect("groups of rules");
+    let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array()).flatten().collect();
+    let with = |health: &'static str| rules.iter().filter(move |rule| rule["health"] == health);
+    (with("err").map(|rule| (*rule).clone()).collect(), with("ok").count())
+}
+
+/// One of the dashboards' scripts, which need nothing but Python.
+fn dashboards(script: &str, prometheus: &str, options: &[&str]) -> Command {
+    let script: PathBuf = root().join("tests/dashboards").join(script);
+    let script = script.to_str().expect("a path that is text");
+    let url = format!("http://{prometheus}");
+    let arguments = [&[script, &url], options].concat();
+    command(&tool("python3"), &arguments)
+}
+
+/// Runs one of the dashboards' scripts, which has to be content; returns how many checks it made.
+async fn asks(script: &str, prometheus: &str, options: &[&str]) -> usize {
+    let said = passes(dashboards(script, prometheus, options)).await.out;
+    let last = said.lines().last().unwrap_or_default();
+    let passed = last.strip_suffix(" passed, 0 failed").and_then(|count| count.parse().ok());
+    passed.unwrap_or_else(|| panic!("{said}"))
+}
+
+#[tokio::test]
+async fn every_panel_shows_something_and_key_panels_show_what_is() {
+    let arguments = ["demo", "--speed=60", "--poll.interval=1s", "--web.listen-address=127.0.0.1:0"];
+    let mut demo = Process::start(exporter(&arguments));
+    let exporter = demo.address().await;
+    ready(&exporter).await;
+    let (_prometheus, prometheus, _home) = prometheus(&[&exporter]).await;
+    reaches(&prometheus, "count_over_time(up{job=\"sms-exporter\"}[5m])", SAMPLES).await;
+    // Rules are evaluated every 30 seconds, and what one records another reads.
+    reaches(&prometheus, "count(account:huaweicloud_sms_progress:ratio)", 1.0).await;
+    let checks = asks("live.py", &prometheus, &["--since", "60"]).await;
+    assert!(checks > 200, "{checks} checks");
+    let checks = asks("values.py", &prometheus, &[]).await;
+    assert!(checks > 10, "{checks} checks");
+    let (failed, evaluated) = rules(&prometheus).await;
+    assert!(failed.is_empty() && evaluated > 10, "{evaluated} rules are well, and not {failed:#?}");
+}
+
+#[tokio::test]
+async fn no_query_fails_where_there_is_no_exporter() {
+    let (_prometheus, prometheus, _home) = prometheus(&[]).await;
+    let checks = asks("live.py", &prometheus, &["--errors-only"]).await;
+    assert!(checks > 200, "{checks} checks");
+    // What shows nothing is told where something should be shown.
+    let told = finish(dashboards("live.py", &prometheus, &[])).await;
+    assert_eq!(told.status, Some(1), "{told:?}");
+    assert!(told.out.contains("no finite series"), "{}", told.out);
+}
