@@ -103,11 +103,8 @@ fn report(size: usize, exporter: &Served, nginx: Option<&Served>, identity: Vec<
 /// The mean of the server's processor time and the median of the latency.
 fn scraped(server: &Served, path: &str, gzip: bool) -> Scraped {
     let process = server.child.id().to_string();
-    // nginx works in a child of its own.
-    let workers = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    let all = || workers.split(' ').filter(|id| !id.is_empty()).chain([&*process]).map(cpu).sum::<Duration>();
     let length = fetch(&server.address, path, gzip).len();
-    let before = all();
+    let before = cpu(&process);
     let mut latencies: Vec<Duration> = (0..SCRAPES)
         .map(|_| {
             let (body, cost) = costs(|| fetch(&server.address, path, gzip));
@@ -116,7 +113,7 @@ fn scraped(server: &Served, path: &str, gzip: bool) -> Scraped {
             cost.wall
         })
         .collect();
-    let cpu = (all() - before) / SCRAPES;
+    let cpu = (cpu(&process) - before) / SCRAPES;
     latencies.sort();
     Scraped { cpu, latency: latencies[latencies.len() / 2] }
 }
@@ -205,7 +202,7 @@ fn first_page(exporter: &Served, size: usize) -> (Vec<u8>, Vec<u8>) {
     panic!("no page within two minutes");
 }
 
-/// Debian's nginx, if it is installed, with one worker that sends files.
+/// Debian's nginx, if it is installed, as one process that sends files.
 #[expect(clippy::print_stdout, reason = "the result")]
 fn nginx(directory: &Path) -> Option<Served> {
     let program = PathBuf::from("/usr/sbin/nginx");
@@ -216,7 +213,7 @@ fn nginx(directory: &Path) -> Option<Served> {
     let address = free();
     let root = directory.display();
     let configuration = format!(
-        "daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log;\n\
+        "daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/nginx.log;\n\
          events {{ }}\nhttp {{ access_log off; sendfile on; tcp_nopush on; default_type text/plain;\n\
          server {{ listen {address}; root {root};\n\
          location = /gzip {{ add_header Content-Encoding gzip; }} }} }}\n"
