@@ -68,25 +68,25 @@ struct ListOperation {
     operation: Operation<'static>,
     limit: u64,
     /// Whether the list has a filter `state`, by which it can be read in slices.
-    states: &'static [&'static str],
+    states: fn() -> Vec<&'static str>,
 }
 
 const SOURCES: ListOperation = ListOperation {
     operation: Operation { name: "list_servers", path: "/v3/sources" },
     limit: 200,
-    states: slices::SOURCE_STATES,
+    states: slices::source_states,
 };
 
 const TASKS: ListOperation = ListOperation {
     operation: Operation { name: "list_tasks", path: "/v3/tasks" },
     limit: 200,
-    states: slices::TASK_STATES,
+    states: slices::task_states,
 };
 
 const ERRORS: ListOperation = ListOperation {
     operation: Operation { name: "list_error_servers", path: "/v3/errors" },
     limit: 100,
-    states: &[],
+    states: Vec::new,
 };
 
 impl Client {
@@ -202,8 +202,8 @@ impl Client {
         let known = Arc::clone(&memory.lock().unwrap_or_else(PoisonError::into_inner));
         let reading = Reading { client: self, list, state: None, known: &known, deadline };
         let whole = match reading.whole().await {
-            Err(ApiError::TooLong { count, .. }) if !list.states.is_empty() => {
-                slices::all(list.states, count, &reading).await?
+            Err(ApiError::TooLong { count, .. }) if !(list.states)().is_empty() => {
+                slices::all(&(list.states)(), count, &reading).await?
             }
             whole => whole?,
         };

@@ -62,23 +62,38 @@ fn no_ghosts(page: &Series, sources: &World, tasks: &World) {
     }
 }
 
-#[test]
-#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
-fn days_of_faults_leave_memory_flat_and_counters_exact() {
-    // In a process of its own: the memory of the other tests is none of its business.
-    let itself = std::env::current_exe().expect("a test has a file");
-    let alone = ["--exact", "soak::alone", "--ignored", "--nocapture"];
-    let output = std::process::Command::new(itself).args(alone).output().expect("it can be run again");
-    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}{wrong}");
-    let figures = said.lines().find(|line| line.starts_with("soak:")).expect("it says how it went");
-    println!("{figures}");
-}
+/// Set in the process that soaks, and in no other.
+const ALONE: &str = "SMS_EXPORTER_TEST_SOAKS";
 
 #[tokio::test]
-#[ignore = "run by the test above, in a process of its own"]
+#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
+async fn days_of_faults_leave_memory_flat_and_counters_exact() {
+    if std::env::var_os(ALONE).is_some() {
+        return soak().await;
+    }
+    // In a process of its own: the memory of the other tests is none of its business.
+    let itself = std::env::current_exe().expect("a test has a file");
+    let this = ["--exact", "soak::days_of_faults_leave_memory_flat_and_counters_exact", "--nocapture"];
+    let run = tokio::process::Command::new(itself).args(this).env(ALONE, "1").kill_on_drop(true).output();
+    let output = run.await.expect("it can be run again");
+    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{wrong}");
+    let (_, figures) = said.split_once("soak:").expect("it says how it went");
+    println!("soak:{}", figures.lines().next().unwrap_or_default());
+}
+
+/// An interval later, polled again.
+async fn go_on(rig: &mut Rig) {
+    // Timers too: what the governor learned from a refusal is forgotten in simulated time.
+    tokio::time::pause();
+    tokio::time::advance(INTERVAL).await;
+    tokio::time::resume();
+    rig.advance(INTERVAL);
+    rig.poll().await;
+}
+
 #[expect(clippy::print_stdout, reason = "the test above reads it")]
-async fn alone() {
+async fn soak() {
     let start_ms = wall_clock();
     let settings = Settings {
         sources: 30,
@@ -96,12 +111,7 @@ async fn alone() {
     faults().for_each(|fault| rig.simulator.inject(fault));
     let (mut settled, mut most, mut failed) = (0, 0, 0);
     for poll in 1..=POLLS {
-        // Timers too: what the governor learned from a refusal is forgotten in simulated time.
-        tokio::time::pause();
-        tokio::time::advance(INTERVAL).await;
-        tokio::time::resume();
-        rig.advance(INTERVAL);
-        rig.poll().await;
+        go_on(&mut rig).await;
         let (truth, text) = (rig.simulator.truth(), rig.page());
         let page = crate::harness::parse(&text);
         if succeeded(&page, "sources") {
