@@ -102,6 +102,8 @@ pub struct Options {
     pub metadata_tokens: bool,
     /// Whether instants in answers are told at the pace of the clock on the wall, however fast the world moves.
     pub wall_pace: bool,
+    /// Whether a list without `limit` and `offset` is refused, as one edition documents of the errors.
+    pub strict_paging: bool,
 }
 
 /// A plain copy of the world.
@@ -185,6 +187,7 @@ impl Default for Options {
             credential_lifetime: SignedDuration::from_hours(6),
             metadata_tokens: true,
             wall_pace: false,
+            strict_paging: false,
         }
     }
 }

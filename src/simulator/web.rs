@@ -182,6 +182,10 @@ impl State {
         if !operation.is_of_sms() {
             return Answer::error(404, "APIGW.0101", "The API does not exist or has not been published.");
         }
+        let paged = query.get("limit").is_some() && query.get("offset").is_some();
+        if self.options.strict_paging && operation.list_key().is_some() && !paged {
+            return Answer::error(400, "SMS.9001", "limit and offset are mandatory.");
+        }
         self.answer_spoiled((operation, id), query, faults)
     }
 

@@ -298,6 +298,17 @@ async fn n15_the_errors_are_read_page_by_page_under_their_own_key() {
 }
 
 #[tokio::test]
+async fn n15_every_list_is_asked_for_with_limit_and_offset() {
+    let mut rig = Rig::new(10).await;
+    rig.simulator.tune(|switches| switches.strict_paging = true);
+    rig.poll().await;
+    for collector in ["sources", "tasks", "errors"] {
+        let success = format!("sms_exporter_poll_success{{account=\"test\",collector=\"{collector}\"}}");
+        assert_eq!(rig.value(&success), 1.0, "{collector}");
+    }
+}
+
+#[tokio::test]
 async fn n16_offsets_count_records_and_an_object_on_two_pages_is_one() {
     let mut rig = Rig::new(210).await;
     rig.poll().await;
