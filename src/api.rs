@@ -23,7 +23,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::auth::http::{Answer, Transport};
@@ -201,14 +200,13 @@ impl Client {
     ) -> Result<List<T>, ApiError> {
         let known = Arc::clone(&memory.lock().unwrap_or_else(PoisonError::into_inner));
         let reading = Reading { client: self, list, state: None, known: &known, deadline };
-        let whole = match reading.whole().await {
+        let mut whole = match reading.whole().await {
             Err(ApiError::TooLong { count, .. }) if !(list.states)().is_empty() => {
                 slices::all(&(list.states)(), count, &reading).await?
             }
             whole => whole?,
         };
-        let mut next = Known::with_capacity_and_hasher(whole.decoded.len(), known.hasher().clone());
-        next.extend(whole.decoded.iter().map(|decoded| (decoded.hash, decoded.clone())));
+        let next = known.renewed(std::mem::take(&mut whole.decoded));
         *memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(whole)
     }
@@ -338,11 +336,11 @@ fn accepts(list: ListOperation, filter: &str) -> bool {
 /// Reads an answer that is one object.
 fn read<T>(
     body: &[u8],
-    decode: impl Fn(&RawValue, &mut Notes) -> Result<T, serde_json::Error>,
+    decode: impl Fn(&str, &mut Notes) -> Result<T, serde_json::Error>,
 ) -> Result<(T, Notes), ApiError> {
-    let with_notes = |raw: &RawValue| {
+    let with_notes = |json: &str| {
         let mut notes = Notes::default();
-        decode(raw, &mut notes).map(|value| (value, notes))
+        decode(json, &mut notes).map(|value| (value, notes))
     };
     wire::object(body, with_notes).map_err(ApiError::Malformed)
 }

@@ -1,8 +1,6 @@
 //! The decoding of answers, for fuzzing.
 
-use serde_json::value::RawValue;
-
-use super::wire::{self, DecodedPage, FromWire, Known, Notes, Units};
+use super::wire::{self, DecodedPage, FromWire, Known, Units};
 use crate::model::{MigrationError, Source, SpeedRule, Task, TimeOfDay, limit_in_force};
 
 /// An answer; the first byte says of which operation.
@@ -14,7 +12,7 @@ pub(crate) fn answer(data: &[u8]) {
         2 => page::<MigrationError>(body),
         3 => drop(super::read(body, wire::overview)),
         4 => drop(super::read(body, wire::speed_rules)),
-        _ => drop(super::read(body, |raw, notes| Ok(wire::consistency_result(raw, notes).ok()))),
+        _ => drop(super::read(body, |json, notes| Ok(wire::consistency_result(json, notes).ok()))),
     }
 }
 
@@ -33,10 +31,10 @@ pub(crate) fn error_json(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let string = serde_json::Value::from(&*text).to_string();
     for value in [&*string, &*text] {
-        let Ok(raw) = RawValue::from_string(format!("{{\"error_json\":{value}}}")) else { continue };
-        let mut notes = Notes::default();
-        let error = MigrationError::from_wire(&raw, Units::default(), &mut notes);
-        if let Some(code) = error.and_then(|error| error.error_code) {
+        let body = format!("{{\"count\":1,\"migration_errors\":[{{\"error_json\":{value}}}]}}");
+        let page = wire::page::<MigrationError>(body.as_bytes(), Units::default(), &Known::default());
+        let errors = page.map(|page| page.objects).unwrap_or_default();
+        for code in errors.iter().filter_map(|error| error.object.as_ref()?.error_code.clone()) {
             assert!(code.as_str().len() <= 32, "a code is short: {code}");
             assert!(!code.as_str().contains(char::is_whitespace), "prose is no code: {code}");
         }

@@ -4,7 +4,7 @@
 //! came is held against the service's `count`; where they do not fit, the list is read once more, page
 //! by page, and if they still do not fit there is no list but an error.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -53,25 +53,30 @@ impl<T: FromWire> Reading<T> {
             shifted: 0,
             notes: Notes::default(),
         };
-        let mut seen: HashSet<Key> = HashSet::new();
+        // In which page each object came last.
+        let mut seen: HashMap<Key<'_>, usize> =
+            HashMap::with_capacity(pages.iter().map(|page| page.objects.len()).sum());
+        let mut is_new = Vec::with_capacity(seen.capacity());
+        for (at, page) in pages.iter().enumerate() {
+            for decoded in &page.objects {
+                let before = seen.insert(Key::of(decoded), at);
+                reading.repeated += u64::from(before == Some(at));
+                reading.shifted += u64::from(before.is_some_and(|before| before != at));
+                is_new.push(before.is_none());
+            }
+        }
+        drop(seen);
+        reading.received = to_u64(is_new.len());
+        let mut is_new = is_new.into_iter();
         for page in pages {
             reading.count = page.count.or(reading.count);
             reading.notes.add(&page.notes);
-            let mut in_page: HashSet<Key> = HashSet::new();
             for decoded in page.objects {
-                reading.received += 1;
-                let key = Key::of(&decoded);
-                if in_page.contains(&key) {
-                    reading.repeated += 1;
-                } else if seen.contains(&key) {
-                    reading.shifted += 1;
-                } else {
+                if is_new.next() == Some(true) {
                     reading.notes.add(&decoded.notes);
                     reading.kept.push(decoded);
                 }
-                in_page.insert(key);
             }
-            seen.extend(in_page);
         }
         reading
     }
@@ -104,16 +109,16 @@ impl<T: FromWire> Reading<T> {
 }
 
 /// By what an object is known to be a duplicate.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Id(Box<str>),
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Id(&'a str),
     Bytes(u64),
 }
 
-impl Key {
-    fn of<T: FromWire>(decoded: &Decoded<T>) -> Self {
+impl<'a> Key<'a> {
+    fn of<T: FromWire>(decoded: &'a Decoded<T>) -> Self {
         match decoded.object.as_deref().map(FromWire::identity) {
-            Some(Identity::Id(id)) => Self::Id(id.into()),
+            Some(Identity::Id(id)) => Self::Id(id),
             Some(Identity::Bytes) | None => Self::Bytes(decoded.hash),
         }
     }

@@ -102,7 +102,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use serde_json::value::RawValue;
+    use serde::de::IgnoredAny;
 
     use super::super::list::reach;
     use super::super::wire::{Decoded, Identity, Units};
@@ -113,8 +113,10 @@ mod tests {
 
     impl FromWire for Thing {
         const LIST: &'static str = "things";
+        const NAME: &'static str = "things";
+        type Wire<'a> = IgnoredAny;
 
-        fn from_wire(_raw: &RawValue, _units: Units, _notes: &mut Notes) -> Option<Self> {
+        fn from_wire(_wire: &IgnoredAny, _units: Units, _notes: &mut Notes) -> Option<Self> {
             None
         }
 

@@ -1,17 +1,21 @@
 //! The wire types: what the service spells, and their end.
 //!
-//! Nothing that the service sends is trusted to have the documented type. A page is cut into
-//! objects, an object into fields, and each field is read by itself: a bad field costs that field, a
-//! bad object that object, and [`Notes`] keeps the count. Strings are borrowed from the page's bytes
-//! until they reach the model.
+//! Nothing that the service sends is trusted to have the documented type. Each field takes whatever
+//! comes and is looked at by itself: a bad field costs that field, a bad object that object, and
+//! [`Notes`] keeps the count. The JSON is scanned once; strings are borrowed from the page's bytes until
+//! they reach the model.
 
 mod consistency;
+mod cursor;
 mod error_json;
 mod field;
+mod known;
+mod mend;
 mod migration_error;
 mod notes;
 mod overview;
 mod page;
+mod shape;
 mod source;
 mod speed;
 mod task;
@@ -19,12 +23,13 @@ mod task;
 mod tests;
 
 pub(super) use consistency::consistency_result;
+pub(super) use known::{Decoded, Known};
 pub use notes::Notes;
 pub use page::PageError;
-pub(super) use page::{Decoded, DecodedPage, Known, object, page};
+pub(super) use page::{DecodedPage, object, page};
 pub(super) use speed::speed_rules;
 
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
 use crate::model::RateUnit;
 
@@ -41,9 +46,13 @@ pub(super) struct Units {
 pub(super) trait FromWire: Sized {
     /// The key of the list in its page.
     const LIST: &'static str;
+    /// What a bad object is counted as.
+    const NAME: &'static str;
+    /// Its fields as they come.
+    type Wire<'a>: Deserialize<'a>;
 
-    /// Reads one object; `None` where it has no identity to be told by.
-    fn from_wire(raw: &RawValue, units: Units, notes: &mut Notes) -> Option<Self>;
+    /// Makes an object of its fields; `None` where it has no identity to be told by.
+    fn from_wire(wire: &Self::Wire<'_>, units: Units, notes: &mut Notes) -> Option<Self>;
 
     /// The key by which duplicates are known and the list is ordered.
     fn identity(&self) -> Identity<'_>;

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// Time for the machine's own services, which answer at once or are not there; as in the vendor's SDKs.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A body that is announced as longer than this gets its memory as it comes, and not before.
+const ORDINARY: usize = 2 * 1024 * 1024;
+
 /// Told of what goes over the wire, so that the rooms above can count it.
 ///
 /// Every method does nothing by itself; `operation` is one of a closed set such as `list_sources`.
@@ -212,7 +215,8 @@ impl Transport {
     }
 
     async fn body(&self, mut response: reqwest::Response) -> Result<Bytes, TransportError> {
-        let mut body = BytesMut::new();
+        let said = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = BytesMut::with_capacity(said.unwrap_or_default().min(self.bounds.body).min(ORDINARY));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.sort(error.without_url()))? {
             if body.len() + chunk.len() > self.bounds.body {
                 return Err(TransportError::TooLong(self.bounds.body));

@@ -2,16 +2,16 @@
 
 use serde::Deserialize;
 use serde::de::Error;
-use serde_json::value::RawValue;
 
 use super::Notes;
 use super::field::Field;
+use super::shape::{List, Raw};
 use crate::model::Consistency;
 
 #[derive(Deserialize)]
 struct WireResults<'a> {
     #[serde(borrow)]
-    result_list: Field<'a>,
+    result_list: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ struct WireResult<'a> {
     #[serde(borrow, default)]
     finished_time: Field<'a>,
     #[serde(borrow, default)]
-    consistency_result: Field<'a>,
+    consistency_result: List<WireDirectory<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -40,11 +40,11 @@ struct WireDirectory<'a> {
 ///
 /// Not an object with `result_list`.
 pub(in crate::api) fn consistency_result(
-    raw: &RawValue,
+    json: &str,
     notes: &mut Notes,
 ) -> Result<Option<Consistency>, serde_json::Error> {
-    let wire: WireResults<'_> = serde_json::from_str(raw.get())?;
-    if wire.result_list.raw().is_none() {
+    let wire: WireResults<'_> = serde_json::from_str(json)?;
+    if wire.result_list.json().is_none() {
         return Err(serde_json::Error::missing_field("result_list"));
     }
     let results = wire.result_list.list("consistency", notes);
@@ -53,23 +53,22 @@ pub(in crate::api) fn consistency_result(
 }
 
 /// One result: an object, or a string that holds one (the vendor's newer SDKs).
-fn one(raw: &RawValue, notes: &mut Notes) -> Option<Consistency> {
-    let inner: Option<String> = serde_json::from_str(raw.get()).ok();
-    let result = serde_json::from_str(inner.as_deref().unwrap_or(raw.get()));
+fn one(raw: Raw<'_>, notes: &mut Notes) -> Option<Consistency> {
+    let inner = raw.text();
+    let result = serde_json::from_str(inner.as_deref().or(raw.json()).unwrap_or("null"));
     let Ok(WireResult { finished_time, consistency_result }) = result else {
         notes.malformed("consistency");
         return None;
     };
     let finished = finished_time.timestamp("consistency.finished_time", notes);
-    let directories: Vec<WireDirectory<'_>> =
-        consistency_result.objects("consistency.consistency_result", notes);
+    let directories = consistency_result.objects("consistency.consistency_result", notes);
     let mut sum = Consistency { finished, total: 0, different: 0, missing: 0, extra: 0 };
     for directory in directories {
-        let mut count = |field: Field<'_>| field.unsigned("consistency.files", notes).unwrap_or(0);
-        sum.total = sum.total.saturating_add(count(directory.num_total_files));
-        sum.different = sum.different.saturating_add(count(directory.num_different_files));
-        sum.missing = sum.missing.saturating_add(count(directory.num_target_miss_files));
-        sum.extra = sum.extra.saturating_add(count(directory.num_target_more_files));
+        let mut count = |field: &Field<'_>| field.unsigned("consistency.files", notes).unwrap_or(0);
+        sum.total = sum.total.saturating_add(count(&directory.num_total_files));
+        sum.different = sum.different.saturating_add(count(&directory.num_different_files));
+        sum.missing = sum.missing.saturating_add(count(&directory.num_target_miss_files));
+        sum.extra = sum.extra.saturating_add(count(&directory.num_target_more_files));
     }
     Some(sum)
 }
@@ -80,8 +79,7 @@ mod tests {
     use crate::model::Timestamp;
 
     fn read(json: &str) -> Option<Consistency> {
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
-        consistency_result(raw, &mut Notes::default()).unwrap()
+        consistency_result(json, &mut Notes::default()).unwrap()
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::field::Field;
+use super::shape::Raw;
 use crate::model::ErrorCode;
 
 #[derive(Deserialize)]
@@ -17,9 +18,9 @@ struct WireError<'a> {
 ///
 /// The value is a JSON string that holds an object, an object, or prose; the documents' own samples are
 /// not all parseable, so where parsing fails the first `SMS.dddd` in the text is the code.
-pub(super) fn error_code(field: Field<'_>) -> Option<ErrorCode> {
-    let raw = field.raw()?;
-    let text = field.quiet_text().unwrap_or(Cow::Borrowed(raw));
+pub(super) fn error_code(field: Raw<'_>) -> Option<ErrorCode> {
+    let json = field.json()?;
+    let text = field.text().unwrap_or(Cow::Borrowed(json));
     let parsed = serde_json::from_str::<WireError<'_>>(&text).ok();
     let code = parsed.and_then(|error| error.error_code.quiet_text().and_then(|code| ErrorCode::new(&code)));
     code.or_else(|| ErrorCode::find(&text))
@@ -38,7 +39,7 @@ mod tests {
             #[derive(Deserialize)]
             struct Holder<'a> {
                 #[serde(borrow, default)]
-                error_json: Field<'a>,
+                error_json: Raw<'a>,
             }
             let holder: Holder<'_> = serde_json::from_str(&json).unwrap();
             let expected = sample["code"].as_str().and_then(ErrorCode::new);

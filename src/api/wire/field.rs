@@ -1,21 +1,31 @@
-//! One field, whatever its type turns out to be.
+//! One value, whatever its type turns out to be.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Notes;
 use crate::model::Timestamp;
 
-/// The raw text of one field; absent where the key is missing or `null`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Field<'a>(#[serde(borrow)] Option<&'a RawValue>);
+/// One value that is neither a list nor an object where all is well; absent where the key is missing or `null`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Field<'a> {
+    /// Missing, or `null`.
+    #[default]
+    Absent,
+    /// A string without its quotes and escapes; borrowed where it has no escapes.
+    Text(Cow<'a, str>),
+    /// A whole number that is not negative.
+    Whole(u64),
+    /// Any other number.
+    Number(f64),
+    /// A boolean.
+    Boolean(bool),
+    /// A list or an object: nothing that a field can be.
+    Neither,
+}
 
 /// The last millisecond of the year 9999: what is beyond it is not a date.
 const LAST_MILLI: f64 = 253_402_300_799_999.0;
@@ -23,51 +33,47 @@ const LAST_MILLI: f64 = 253_402_300_799_999.0;
 /// No quantity of the service reaches this, and below it no unit's factor makes it infinite.
 const MOST: f64 = 1e18;
 
-/// Numbers up to here are whole in an `f64`.
+/// Numbers up to here are whole in an `f64`, and have a text that is theirs alone.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
-impl<'a> Field<'a> {
-    /// The raw JSON, or `None` where absent.
-    pub(super) fn raw(self) -> Option<&'a str> {
-        self.0.map(RawValue::get)
-    }
-
+impl Field<'_> {
     /// Text; `""` is absent, a number is its own text (ids come as either).
-    pub(super) fn text(self, name: &'static str, notes: &mut Notes) -> Option<Cow<'a, str>> {
-        let raw = self.raw()?;
-        let text = match raw.as_bytes().first() {
-            Some(b'"') => string(raw),
-            Some(b'0'..=b'9' | b'-') => Some(Cow::Borrowed(raw)),
-            _ => None,
+    pub(super) fn text(&self, name: &'static str, notes: &mut Notes) -> Option<Cow<'_, str>> {
+        let text = match self {
+            Self::Absent => return None,
+            Self::Text(text) => Some(Cow::Borrowed(&**text)),
+            Self::Whole(number) => Some(Cow::Owned(number.to_string())),
+            Self::Number(number) if number.abs() < WHOLE => Some(Cow::Owned(number.to_string())),
+            Self::Number(_) | Self::Boolean(_) | Self::Neither => None,
         };
-        let Some(text) = text else {
+        if text.is_none() {
             notes.malformed(name);
-            return None;
-        };
-        (!text.is_empty()).then_some(text)
+        }
+        text.filter(|text| !text.is_empty())
     }
 
     /// Text that the model keeps.
-    pub(super) fn boxed(self, name: &'static str, notes: &mut Notes) -> Option<Box<str>> {
-        self.text(name, notes).map(|text| text.into_owned().into_boxed_str())
+    pub(super) fn boxed(&self, name: &'static str, notes: &mut Notes) -> Option<Box<str>> {
+        self.text(name, notes).map(|text| Box::from(&*text))
     }
 
     /// Text without a note where it is not text: for what is merely passed over.
-    pub(super) fn quiet_text(self) -> Option<Cow<'a, str>> {
+    pub(super) fn quiet_text(&self) -> Option<Cow<'_, str>> {
         self.text("", &mut Notes::default())
     }
 
     /// A finite number, or a string that holds one.
-    pub(super) fn number(self, name: &'static str, notes: &mut Notes) -> Option<f64> {
-        let raw = self.raw()?;
-        let text = match raw.as_bytes().first() {
-            Some(b'"') => string(raw),
-            _ => Some(Cow::Borrowed(raw)),
+    #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the nearest number will do")]
+    pub(super) fn number(&self, name: &'static str, notes: &mut Notes) -> Option<f64> {
+        let number = match self {
+            Self::Absent => return None,
+            Self::Text(text) if text.trim().is_empty() => return None,
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Whole(number) => Some(*number as f64),
+            Self::Number(number) => Some(*number),
+            Self::Boolean(_) | Self::Neither => None,
         };
-        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-            return None;
-        }
-        let number = text.and_then(|text| text.trim().parse().ok()).filter(|number: &f64| number.is_finite());
+        let number = number.filter(|number| number.is_finite());
         if number.is_none() {
             notes.malformed(name);
         }
@@ -75,7 +81,7 @@ impl<'a> Field<'a> {
     }
 
     /// A number that is not negative and that a quantity can be.
-    pub(super) fn positive(self, name: &'static str, notes: &mut Notes) -> Option<f64> {
+    pub(super) fn positive(&self, name: &'static str, notes: &mut Notes) -> Option<f64> {
         let number = self.number(name, notes)?;
         if !(0.0..=MOST).contains(&number) {
             notes.malformed(name);
@@ -85,7 +91,7 @@ impl<'a> Field<'a> {
     }
 
     /// A percentage from 0 to `most`, as a ratio.
-    pub(super) fn ratio(self, most: f64, name: &'static str, notes: &mut Notes) -> Option<f64> {
+    pub(super) fn ratio(&self, most: f64, name: &'static str, notes: &mut Notes) -> Option<f64> {
         let percent = self.positive(name, notes)?;
         if percent > most {
             notes.malformed(name);
@@ -96,10 +102,15 @@ impl<'a> Field<'a> {
 
     /// A count or a size: a whole number that is not negative.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above and below")]
-    pub(super) fn unsigned(self, name: &'static str, notes: &mut Notes) -> Option<u64> {
+    pub(super) fn unsigned(&self, name: &'static str, notes: &mut Notes) -> Option<u64> {
         // Sizes reach 2^63; those beyond 2^53 would not survive an f64.
-        if let Some(exact) = self.raw().and_then(|raw| raw.parse().ok()) {
-            return Some(exact);
+        let exact = match self {
+            Self::Whole(number) => Some(*number),
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Absent | Self::Number(_) | Self::Boolean(_) | Self::Neither => None,
+        };
+        if exact.is_some() {
+            return exact;
         }
         let number = self.positive(name, notes)?;
         if number > WHOLE {
@@ -110,7 +121,7 @@ impl<'a> Field<'a> {
     }
 
     /// A small whole number.
-    pub(super) fn small(self, name: &'static str, notes: &mut Notes) -> Option<u32> {
+    pub(super) fn small(&self, name: &'static str, notes: &mut Notes) -> Option<u32> {
         let number = self.unsigned(name, notes)?;
         let small = u32::try_from(number).ok();
         if small.is_none() {
@@ -121,7 +132,7 @@ impl<'a> Field<'a> {
 
     /// An instant in epoch milliseconds; 0 is "unset".
     #[expect(clippy::cast_possible_truncation, reason = "bounded above and below")]
-    pub(super) fn timestamp(self, name: &'static str, notes: &mut Notes) -> Option<Timestamp> {
+    pub(super) fn timestamp(&self, name: &'static str, notes: &mut Notes) -> Option<Timestamp> {
         let millis = self.positive(name, notes)?;
         if millis > LAST_MILLI {
             notes.malformed(name);
@@ -131,22 +142,27 @@ impl<'a> Field<'a> {
     }
 
     /// A boolean, or a string or digit that means one.
-    pub(super) fn boolean(self, name: &'static str, notes: &mut Notes) -> Option<bool> {
-        let raw = self.raw()?;
-        match raw.trim_matches('"').to_ascii_lowercase().as_str() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            "" => None,
-            _ => {
-                notes.malformed(name);
-                None
-            }
+    pub(super) fn boolean(&self, name: &'static str, notes: &mut Notes) -> Option<bool> {
+        let is = |text: &str, word: &str, digit: &str| text.eq_ignore_ascii_case(word) || text == digit;
+        let meant = match self {
+            Self::Absent => return None,
+            Self::Text(text) if text.is_empty() => return None,
+            Self::Text(text) if is(text, "true", "1") => Some(true),
+            Self::Text(text) if is(text, "false", "0") => Some(false),
+            Self::Whole(1) => Some(true),
+            Self::Whole(0) => Some(false),
+            Self::Boolean(boolean) => Some(*boolean),
+            Self::Text(_) | Self::Whole(_) | Self::Number(_) | Self::Neither => None,
+        };
+        if meant.is_none() {
+            notes.malformed(name);
         }
+        meant
     }
 
     /// A member of a closed set; `unknown` is the member that a new spelling becomes.
     pub(super) fn member<T: PartialEq>(
-        self,
+        &self,
         name: &'static str,
         notes: &mut Notes,
         from_wire: impl FnOnce(&str) -> T,
@@ -158,73 +174,62 @@ impl<'a> Field<'a> {
         }
         Some(member)
     }
-
-    /// An object of a known shape.
-    pub(super) fn object<T: Deserialize<'a>>(self, name: &'static str, notes: &mut Notes) -> Option<T> {
-        let object = object(self.0?);
-        if object.is_none() {
-            notes.malformed(name);
-        }
-        object
-    }
-
-    /// The elements of a list; nothing where it is not a list.
-    pub(super) fn list(self, name: &'static str, notes: &mut Notes) -> Vec<&'a RawValue> {
-        let Some(raw) = self.raw() else { return Vec::new() };
-        serde_json::from_str(raw).unwrap_or_else(|_| {
-            notes.malformed(name);
-            Vec::new()
-        })
-    }
-
-    /// The elements of a list that have a known shape; each that has not is counted.
-    pub(super) fn objects<T: Deserialize<'a>>(self, name: &'static str, notes: &mut Notes) -> Vec<T> {
-        let whole = self.raw().and_then(|raw| serde_json::from_str::<Vec<Object<T>>>(raw).ok());
-        // Nearly always every element has the shape; cutting the list first would read it once more.
-        if let Some(objects) = whole {
-            return objects.into_iter().map(|Object(object)| object).collect();
-        }
-        let elements = self.list(name, notes);
-        elements.into_iter().filter_map(|raw| Field(Some(raw)).object(name, notes)).collect()
-    }
 }
 
-/// An object of a known shape. An array is none, although serde would fill a struct from one.
-pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
-}
-
-/// An object of a known shape within a list; an array is none here either.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_any(FieldVisitor)
     }
 }
 
-/// Visits maps and nothing else.
-struct ObjectVisitor<T>(PhantomData<T>);
+/// Visits every type that JSON has.
+struct FieldVisitor;
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Field::Absent)
     }
-}
 
-/// A JSON string without its quotes and escapes; borrowed where it has no escapes.
-fn string(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.bytes().all(|byte| byte != b'\\') {
-        return Some(Cow::Borrowed(inner));
+    fn visit_bool<E: Error>(self, boolean: bool) -> Result<Self::Value, E> {
+        Ok(Field::Boolean(boolean))
     }
-    serde_json::from_str(raw).ok().map(Cow::Owned)
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Field::Whole(number))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "nothing that is read may be negative and so large")]
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Field::Number(number as f64))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Field::Number(number))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Field::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Field::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::Neither)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Neither)
+    }
 }
 
 /// A word such as `OS_VERSION`: what may become a label although its set is open.
@@ -236,13 +241,14 @@ pub(super) fn identifier(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mend::mended;
     use super::*;
 
-    fn read<T>(json: &str, reader: impl FnOnce(Field<'_>, &mut Notes) -> T) -> (T, bool) {
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
-        let field = if json == "null" { Field(None) } else { Field(Some(raw)) };
+    fn read<T>(json: &str, reader: impl FnOnce(&Field<'_>, &mut Notes) -> T) -> (T, bool) {
+        let mended = mended(json);
+        let field: Field<'_> = serde_json::from_str(mended.as_deref().unwrap_or(json)).unwrap();
         let mut notes = Notes::default();
-        let value = reader(field, &mut notes);
+        let value = reader(&field, &mut notes);
         (value, notes.malformed.contains_key("f"))
     }
 
@@ -301,28 +307,6 @@ mod tests {
         assert_eq!(text("{}"), (None, true));
         assert_eq!(text("true"), (None, true));
         assert_eq!(text("\"\\ud800\""), (None, true));
-    }
-
-    #[test]
-    fn a_list_gives_its_objects_and_counts_what_is_none() {
-        #[derive(Deserialize)]
-        struct Named<'a> {
-            #[serde(borrow, default)]
-            name: Field<'a>,
-        }
-        let names = |json| {
-            read(json, |field, notes| {
-                let objects: Vec<Named<'_>> = field.objects("f", notes);
-                objects.iter().map(|object| object.name.raw().unwrap_or("-").to_owned()).collect::<Vec<_>>()
-            })
-        };
-        let told = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(names(r#"[{"name":1},{"x":2},{"name":null}]"#), (told(&["1", "-", "-"]), false));
-        assert_eq!(names("[]"), (told(&[]), false));
-        // Serde would fill the struct from an array, and take the last of two equal keys for an error.
-        assert_eq!(names(r#"[{"name":1},["2"],{"name":3}]"#), (told(&["1", "3"]), true));
-        assert_eq!(names(r#"[{"name":1,"name":2},{"name":3}]"#), (told(&["3"]), true));
-        assert_eq!(names(r#"{"name":1}"#), (told(&[]), true));
     }
 
     #[test]

@@ -1,33 +1,31 @@
 //! `/v3/errors`: the sources whose migration failed.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::error_json::error_code;
-use super::field::{Field, object};
+use super::field::Field;
+use super::shape::Raw;
 use super::{FromWire, Identity, Notes, Units};
 use crate::model::{MigrationError, SourceId};
 
 #[derive(Deserialize)]
-struct WireMigrationError<'a> {
+pub(in crate::api) struct WireMigrationError<'a> {
     #[serde(borrow, default)]
     source_id: Field<'a>,
     #[serde(borrow, default)]
     name: Field<'a>,
     #[serde(borrow, default)]
-    error_json: Field<'a>,
+    error_json: Raw<'a>,
 }
 
 impl FromWire for MigrationError {
     const LIST: &'static str = "migration_errors";
+    const NAME: &'static str = "errors";
+    type Wire<'a> = WireMigrationError<'a>;
 
-    fn from_wire(raw: &RawValue, _units: Units, notes: &mut Notes) -> Option<Self> {
-        let Some(wire) = object::<WireMigrationError<'_>>(raw) else {
-            notes.malformed("errors");
-            return None;
-        };
+    fn from_wire(wire: &WireMigrationError<'_>, _units: Units, notes: &mut Notes) -> Option<Self> {
         let error_code = error_code(wire.error_json);
-        if error_code.is_none() && !matches!(wire.error_json.raw(), None | Some("\"\"")) {
+        if error_code.is_none() && !matches!(wire.error_json.json(), None | Some("\"\"")) {
             notes.malformed("errors.error_json");
         }
         Some(Self {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::de::Error;
-use serde_json::value::RawValue;
 
 use super::Notes;
 use super::field::{Field, identifier};
@@ -14,8 +13,8 @@ use crate::model::Overview;
 /// # Errors
 ///
 /// Not an object, or an object without a single count: that is no overview but silence.
-pub(in crate::api) fn overview(raw: &RawValue, notes: &mut Notes) -> Result<Overview, serde_json::Error> {
-    let wire: BTreeMap<String, Field<'_>> = serde_json::from_str(raw.get())?;
+pub(in crate::api) fn overview(json: &str, notes: &mut Notes) -> Result<Overview, serde_json::Error> {
+    let wire: BTreeMap<String, Field<'_>> = serde_json::from_str(json)?;
     let mut counts = BTreeMap::new();
     for (key, value) in wire {
         match (identifier(&key), value.unsigned("overview", notes)) {
@@ -36,8 +35,7 @@ mod tests {
 
     fn read(json: &str) -> (Option<BTreeMap<Box<str>, u64>>, Notes) {
         let mut notes = Notes::default();
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
-        let overview = overview(raw, &mut notes).ok().map(|overview| overview.0);
+        let overview = overview(json, &mut notes).ok().map(|overview| overview.0);
         (overview, notes)
     }
 

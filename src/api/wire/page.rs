@@ -1,37 +1,16 @@
-//! One page of a list: cut into objects, each object read by itself.
+//! One page of a list: its objects one after another, each read once and by itself.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
 
+use super::cursor::{Broken, Cursor};
 use super::field::Field;
+use super::known::{Decoded, Known};
+use super::mend::mended;
 use super::{FromWire, Notes, Units};
-
-/// The objects of the last poll by the hash of their bytes: what came again need not be read again.
-pub(in crate::api) type Known<T> = HashMap<u64, Decoded<T>, std::hash::RandomState>;
-
-/// One object as it was read.
-#[derive(Debug)]
-pub(in crate::api) struct Decoded<T> {
-    /// Hash of its bytes, by the hasher of the [`Known`] that it was looked up in.
-    pub(in crate::api) hash: u64,
-    /// How long its bytes are.
-    pub(in crate::api) length: usize,
-    /// The object; `None` where it has no identity.
-    pub(in crate::api) object: Option<Arc<T>>,
-    /// What was odd about it.
-    pub(in crate::api) notes: Arc<Notes>,
-}
-
-impl<T> Clone for Decoded<T> {
-    fn clone(&self) -> Self {
-        let Self { hash, length, object, notes } = self;
-        Self { hash: *hash, length: *length, object: object.clone(), notes: notes.clone() }
-    }
-}
 
 /// One page as it was read.
 #[derive(Debug)]
@@ -55,30 +34,22 @@ pub enum PageError {
     NoList(&'static str),
 }
 
-#[derive(Deserialize)]
-struct WirePage<'a> {
-    #[serde(borrow, default)]
-    count: Field<'a>,
-    #[serde(borrow, default, alias = "source_servers", alias = "tasks", alias = "migration_errors")]
-    list: Option<Vec<&'a RawValue>>,
-}
-
 /// Reads a page; objects that came before, byte for byte, are taken from `known`.
 pub(in crate::api) fn page<T: FromWire>(
     body: &[u8],
     units: Units,
     known: &Known<T>,
 ) -> Result<DecodedPage<T>, PageError> {
+    let reader = Reader { units, known };
     with_json(body, |text| {
-        let page: WirePage<'_> = serde_json::from_str(text).map_err(PageError::Json)?;
+        let members = reader.page(&mut Cursor::new(text)).map_err(|Broken| PageError::Json(why(text)))?;
         let mut notes = Notes::default();
-        let count = page.count.unsigned("count", &mut notes);
-        let list = match (page.list, count) {
+        let count = members.count.unsigned("count", &mut notes);
+        let objects = match (members.list, count) {
             (Some(list), _) => list,
             (None, Some(0)) => Vec::new(),
             (None, _) => return Err(PageError::NoList(T::LIST)),
         };
-        let objects = list.into_iter().map(|raw| decode(raw, units, known)).collect();
         Ok(DecodedPage { count, objects, notes })
     })
 }
@@ -86,56 +57,110 @@ pub(in crate::api) fn page<T: FromWire>(
 /// Reads a body that is one object, each of its values by itself.
 pub(in crate::api) fn object<T>(
     body: &[u8],
-    read: impl Fn(&RawValue) -> Result<T, serde_json::Error>,
+    read: impl Fn(&str) -> Result<T, serde_json::Error>,
 ) -> Result<T, PageError> {
-    with_json(body, |text| {
-        let raw: &RawValue = serde_json::from_str(text).map_err(PageError::Json)?;
-        read(raw).map_err(PageError::Json)
-    })
+    with_json(body, |text| read(text).map_err(PageError::Json))
 }
 
-fn decode<T: FromWire>(raw: &RawValue, units: Units, known: &Known<T>) -> Decoded<T> {
-    let bytes = raw.get().as_bytes();
-    let mut hasher = known.hasher().build_hasher();
-    hasher.write(bytes);
-    let (hash, length) = (hasher.finish(), bytes.len());
-    if let Some(same) = known.get(&hash).filter(|same| same.length == length) {
-        return same.clone();
+/// The members of a page that matter; the list may be `null`.
+#[derive(Debug)]
+struct Members<'a, T> {
+    count: Field<'a>,
+    list: Option<Vec<Decoded<T>>>,
+}
+
+/// Reads the pages of a list.
+#[derive(Debug)]
+struct Reader<'a, T> {
+    units: Units,
+    known: &'a Known<T>,
+}
+
+impl<T: FromWire> Reader<'_, T> {
+    fn page<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Members<'a, T>, Broken> {
+        let mut members = Members { count: Field::Absent, list: None };
+        cursor.expect('{')?;
+        let mut more = !cursor.takes('}');
+        while more {
+            let key: Cow<'_, str> = cursor.value()?;
+            cursor.expect(':')?;
+            match &*key {
+                "count" => members.count = cursor.value()?,
+                key if key == T::LIST => members.list = self.list(cursor)?,
+                _ => drop(cursor.value::<IgnoredAny>()?),
+            }
+            more = cursor.another('}')?;
+        }
+        if cursor.ahead().is_empty() { Ok(members) } else { Err(Broken) }
     }
-    let mut notes = Notes::default();
-    let object = T::from_wire(raw, units, &mut notes).map(Arc::new);
-    Decoded { hash, length, object, notes: Arc::new(notes) }
+
+    fn list(&self, cursor: &mut Cursor<'_>) -> Result<Option<Vec<Decoded<T>>>, Broken> {
+        if !cursor.takes('[') {
+            return cursor.value::<()>().map(|()| None);
+        }
+        let mut objects = Vec::new();
+        // Where the object that comes next is known from, if lists come as they came before.
+        let mut place = None;
+        let mut more = !cursor.takes(']');
+        while more {
+            objects.push(self.element(cursor, &mut place)?);
+            more = cursor.another(']')?;
+        }
+        Ok(Some(objects))
+    }
+
+    /// The next element of the list.
+    fn element(&self, cursor: &mut Cursor<'_>, place: &mut Option<usize>) -> Result<Decoded<T>, Broken> {
+        let ahead = cursor.ahead();
+        if let Some(same) = place.and_then(|place| self.known.begins(ahead, place)) {
+            cursor.step(same.length);
+            *place = place.map(|place| place + 1);
+            return Ok(same.clone());
+        }
+        let mut notes = Notes::default();
+        let begin = cursor.position();
+        let object = self.read(cursor, &mut notes)?;
+        let length = cursor.position() - begin;
+        let hash = self.known.hash(&ahead.as_bytes()[..length]);
+        let decoded = Decoded { hash, length, object: object.map(Arc::new), notes: Arc::new(notes) };
+        let Some(at) = self.known.place(&decoded) else { return Ok(decoded) };
+        *place = Some(at + 1);
+        Ok(self.known.same(&decoded, at).cloned().unwrap_or(decoded))
+    }
+
+    /// Reads an element; `None`, and noted, where it is none that can be told by anything.
+    fn read(&self, cursor: &mut Cursor<'_>, notes: &mut Notes) -> Result<Option<T>, Broken> {
+        // Serde would fill a struct from an array.
+        if cursor.ahead().starts_with('{')
+            && let Ok(wire) = cursor.value::<T::Wire<'_>>()
+        {
+            return Ok(T::from_wire(&wire, self.units, notes));
+        }
+        let raw: &RawValue = cursor.value()?;
+        let mended = mended(raw.get()).filter(|text| text.starts_with('{'));
+        let wire = mended.as_deref().and_then(|text| serde_json::from_str::<T::Wire<'_>>(text).ok());
+        if wire.is_none() {
+            notes.malformed(T::NAME);
+        }
+        Ok(wire.and_then(|wire| T::from_wire(&wire, self.units, notes)))
+    }
 }
 
 /// Runs `read` on the body as text, and once more on what can be made of it where that fails.
 ///
-/// Invalid UTF-8 becomes U+FFFD, so that it costs the names that it stands in and not the page. A bare
-/// `NaN` or `Infinity`, which some writers of JSON emit, becomes `null`.
+/// Invalid UTF-8 becomes U+FFFD, so that it costs the names that it stands in and not the page.
 fn with_json<T>(body: &[u8], read: impl Fn(&str) -> Result<T, PageError>) -> Result<T, PageError> {
     let text = String::from_utf8_lossy(body);
-    read(&text).or_else(|error| match without_bare_numbers(&text) {
-        Some(repaired) => read(&repaired),
+    read(&text).or_else(|error| match mended(&text) {
+        Some(mended) => read(&mended),
         None => Err(error),
     })
 }
 
-/// The text with `NaN` and `Infinity` outside strings as `null`; `None` where there are none.
-fn without_bare_numbers(text: &str) -> Option<String> {
-    let mut repaired = String::with_capacity(text.len());
-    let (mut in_string, mut escaped, mut found) = (false, false, false);
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let bare =
-            ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| !in_string && rest.starts_with(word));
-        let taken = bare.map_or(character.len_utf8(), str::len);
-        let (piece, tail) = rest.split_at(taken);
-        repaired.push_str(if bare.is_some() { "null" } else { piece });
-        found |= bare.is_some();
-        in_string ^= character == '"' && !escaped;
-        escaped = in_string && character == '\\' && !escaped;
-        rest = tail;
-    }
-    found.then_some(repaired)
+/// What is wrong with a text that is no page, and where.
+fn why(text: &str) -> serde_json::Error {
+    let not_json = serde_json::from_str::<IgnoredAny>(text).err();
+    not_json.unwrap_or_else(|| Error::custom("an object with a list was expected"))
 }
 
 #[cfg(test)]
@@ -181,9 +206,9 @@ mod tests {
     fn an_object_whose_bytes_did_not_change_is_not_read_again() {
         let body = br#"{"count":1,"source_servers":[{"id":"a","state":"new"}]}"#;
         let first = page::<Source>(body, Units::default(), &Known::default()).unwrap();
-        let mut known = Known::default();
+        let known = Known::default();
         let again = page::<Source>(body, Units::default(), &known).unwrap();
-        known.insert(again.objects[0].hash, again.objects[0].clone());
+        let known = known.renewed(again.objects.clone());
         let second = page::<Source>(body, Units::default(), &known).unwrap();
         assert!(Arc::ptr_eq(
             second.objects[0].object.as_ref().unwrap(),

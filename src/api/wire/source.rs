@@ -1,9 +1,9 @@
 //! `source_servers[]`: from the wire to [`Source`].
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::field::{Field, identifier, object};
+use super::field::{Field, identifier};
+use super::shape::{List, Nested};
 use super::{FromWire, Identity, Notes, Units};
 use crate::model::{
     Check, CheckResult, CurrentTask, Disk, ErrorCode, OsType, Source, SourceFacts, SourceId, SourceState,
@@ -14,7 +14,7 @@ use crate::model::{
 const LEAST_MEMORY: u64 = 16 << 20;
 
 #[derive(Deserialize)]
-struct WireSource<'a> {
+pub(in crate::api) struct WireSource<'a> {
     #[serde(borrow, default)]
     id: Field<'a>,
     #[serde(borrow, default)]
@@ -48,9 +48,9 @@ struct WireSource<'a> {
     #[serde(borrow, default)]
     memory: Field<'a>,
     #[serde(borrow, default)]
-    init_target_server: Field<'a>,
+    init_target_server: Nested<WireTarget<'a>>,
     #[serde(borrow, default)]
-    checks: Field<'a>,
+    checks: List<WireCheck<'a>>,
     #[serde(borrow, default)]
     add_date: Field<'a>,
     #[serde(borrow, default)]
@@ -64,13 +64,13 @@ struct WireSource<'a> {
     #[serde(borrow, default)]
     is_consistency_result_exist: Field<'a>,
     #[serde(borrow, default)]
-    current_task: Field<'a>,
+    current_task: Nested<WireCurrentTask<'a>>,
 }
 
 #[derive(Deserialize)]
 struct WireTarget<'a> {
     #[serde(borrow, default)]
-    disks: Field<'a>,
+    disks: List<WireDisk<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +94,7 @@ struct WireCheck<'a> {
     #[serde(borrow, default)]
     error_code: Field<'a>,
     #[serde(borrow, default)]
-    error_or_warn: Field<'a>,
+    error_or_warn: Nested<WireErrorOrWarn<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +112,7 @@ struct WireCurrentTask<'a> {
     #[serde(borrow, default)]
     project_name: Field<'a>,
     #[serde(borrow, default)]
-    target_server: Field<'a>,
+    target_server: Nested<WireTargetServer<'a>>,
     #[serde(borrow, default)]
     start_date: Field<'a>,
     #[serde(borrow, default)]
@@ -129,12 +129,10 @@ struct WireTargetServer<'a> {
 
 impl FromWire for Source {
     const LIST: &'static str = "source_servers";
+    const NAME: &'static str = "sources";
+    type Wire<'a> = WireSource<'a>;
 
-    fn from_wire(raw: &RawValue, _units: Units, notes: &mut Notes) -> Option<Self> {
-        let Some(wire) = object::<WireSource<'_>>(raw) else {
-            notes.malformed("sources");
-            return None;
-        };
+    fn from_wire(wire: &WireSource<'_>, _units: Units, notes: &mut Notes) -> Option<Self> {
         let Some(id) = wire.id.text("sources.id", &mut Notes::default()) else {
             notes.malformed("sources.id");
             return None;
@@ -142,7 +140,7 @@ impl FromWire for Source {
         Some(Self {
             id: SourceId::new(&*id),
             name: wire.name.boxed("sources.name", notes).unwrap_or_default(),
-            facts: facts(&wire, notes),
+            facts: facts(wire, notes),
             state: wire.state.member("sources.state", notes, SourceState::from_wire, &SourceState::Unknown),
             stage: wire.migration_cycle.member(
                 "sources.migration_cycle",
@@ -155,8 +153,8 @@ impl FromWire for Source {
             total: wire.totalsize.unsigned("sources.totalsize", notes),
             cpus: wire.cpu_quantity.small("sources.cpu_quantity", notes),
             memory: wire.memory.unsigned("sources.memory", notes).map(memory_bytes),
-            disks: disks(wire.init_target_server, notes),
-            checks: checks(wire.checks, notes),
+            disks: disks(&wire.init_target_server, notes),
+            checks: checks(&wire.checks, notes),
             registered: wire.add_date.timestamp("sources.add_date", notes),
             state_changed: wire.state_action_time.timestamp("sources.state_action_time", notes),
             stage_changed: wire.stage_action_time.timestamp("sources.stage_action_time", notes),
@@ -165,7 +163,7 @@ impl FromWire for Source {
             consistency_result: wire
                 .is_consistency_result_exist
                 .boolean("sources.is_consistency_result_exist", notes),
-            current_task: current_task(wire.current_task, notes),
+            current_task: current_task(&wire.current_task, notes),
         })
     }
 
@@ -192,11 +190,10 @@ const fn memory_bytes(memory: u64) -> u64 {
     if memory < LEAST_MEMORY { memory << 20 } else { memory }
 }
 
-fn disks(target: Field<'_>, notes: &mut Notes) -> Vec<Disk> {
-    let target: Option<WireTarget<'_>> = target.object("sources.init_target_server", notes);
-    let Some(target) = target else { return Vec::new() };
-    let wire: Vec<WireDisk<'_>> = target.disks.objects("sources.disks", notes);
-    let mut disks: Vec<Disk> = wire.into_iter().filter_map(|disk| read_disk(&disk, notes)).collect();
+fn disks(target: &Nested<WireTarget<'_>>, notes: &mut Notes) -> Vec<Disk> {
+    let Some(target) = target.object("sources.init_target_server", notes) else { return Vec::new() };
+    let disks = target.disks.objects("sources.disks", notes);
+    let mut disks: Vec<Disk> = disks.filter_map(|disk| read_disk(disk, notes)).collect();
     disks.sort_by(|a, b| a.name.cmp(&b.name));
     disks.dedup_by(|a, b| a.name == b.name);
     disks
@@ -230,9 +227,9 @@ fn device_use(text: &str, notes: &mut Notes) -> Box<str> {
     KNOWN.iter().filter(used).copied().collect::<Vec<_>>().join("|").into()
 }
 
-fn checks(field: Field<'_>, notes: &mut Notes) -> Vec<Check> {
-    let wire: Vec<WireCheck<'_>> = field.objects("sources.checks", notes);
-    let mut checks: Vec<Check> = wire.into_iter().map(|check| read_check(&check, notes)).collect();
+fn checks(checks: &List<WireCheck<'_>>, notes: &mut Notes) -> Vec<Check> {
+    let checks = checks.objects("sources.checks", notes);
+    let mut checks: Vec<Check> = checks.map(|check| read_check(check, notes)).collect();
     checks.sort();
     checks
 }
@@ -253,21 +250,19 @@ fn read_check(wire: &WireCheck<'_>, notes: &mut Notes) -> Check {
     Check {
         name: name.into(),
         result: result.unwrap_or(CheckResult::Unknown),
-        error_code: code.or_else(|| or_warn(wire)),
+        error_code: code.or_else(|| or_warn(&wire.error_or_warn)),
     }
 }
 
 /// The code inside `error_or_warn`, which is an object in one sample, text or null in others.
-fn or_warn(wire: &WireCheck<'_>) -> Option<ErrorCode> {
-    let inner: WireErrorOrWarn<'_> = wire.error_or_warn.object("", &mut Notes::default())?;
+fn or_warn(field: &Nested<WireErrorOrWarn<'_>>) -> Option<ErrorCode> {
+    let inner = field.object("", &mut Notes::default())?;
     ErrorCode::new(&inner.error_code.quiet_text()?)
 }
 
-fn current_task(field: Field<'_>, notes: &mut Notes) -> Option<Box<CurrentTask>> {
-    let wire: WireCurrentTask<'_> = field.object("sources.current_task", notes)?;
-    let target: Option<WireTargetServer<'_>> =
-        wire.target_server.object("sources.current_task.target_server", notes);
-    let target = target.as_ref();
+fn current_task(field: &Nested<WireCurrentTask<'_>>, notes: &mut Notes) -> Option<Box<CurrentTask>> {
+    let wire = field.object("sources.current_task", notes)?;
+    let target = wire.target_server.object("sources.current_task.target_server", notes);
     Some(Box::new(CurrentTask {
         id: TaskId::new(&*wire.id.text("sources.current_task.id", notes)?),
         region_id: wire.region_id.boxed("sources.current_task.region_id", notes),

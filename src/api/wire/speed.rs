@@ -2,16 +2,16 @@
 
 use serde::Deserialize;
 use serde::de::Error;
-use serde_json::value::RawValue;
 
 use super::Notes;
 use super::field::Field;
+use super::shape::List;
 use crate::model::{RateUnit, SpeedRule, TimeOfDay};
 
 #[derive(Deserialize)]
 struct WireRules<'a> {
     #[serde(borrow)]
-    speed_limit: Field<'a>,
+    speed_limit: List<WireRule<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -32,18 +32,18 @@ struct WireRule<'a> {
 ///
 /// Not an object with `speed_limit`.
 pub(in crate::api) fn speed_rules(
-    raw: &RawValue,
+    json: &str,
     notes: &mut Notes,
 ) -> Result<Vec<SpeedRule>, serde_json::Error> {
-    let wire: WireRules<'_> = serde_json::from_str(raw.get())?;
-    if wire.speed_limit.raw().is_none() {
+    let wire: WireRules<'_> = serde_json::from_str(json)?;
+    if wire.speed_limit.is_absent() {
         return Err(serde_json::Error::missing_field("speed_limit"));
     }
     let rules = wire.speed_limit.objects("speed_limit", notes);
-    Ok(rules.into_iter().filter_map(|rule| read(rule, notes)).collect())
+    Ok(rules.filter_map(|rule| read(rule, notes)).collect())
 }
 
-fn read(rule: WireRule<'_>, notes: &mut Notes) -> Option<SpeedRule> {
+fn read(rule: &WireRule<'_>, notes: &mut Notes) -> Option<SpeedRule> {
     let WireRule { start, end, speed, over_speed_threshold } = rule;
     let start = time(start, TimeOfDay::START, "speed_limit.start", notes)?;
     let end = time(end, TimeOfDay::END, "speed_limit.end", notes)?;
@@ -54,9 +54,14 @@ fn read(rule: WireRule<'_>, notes: &mut Notes) -> Option<SpeedRule> {
 }
 
 /// A window's edge; an absent one is the day's.
-fn time(field: Field<'_>, absent: TimeOfDay, name: &'static str, notes: &mut Notes) -> Option<TimeOfDay> {
+fn time(field: &Field<'_>, absent: TimeOfDay, name: &'static str, notes: &mut Notes) -> Option<TimeOfDay> {
     let Some(text) = field.text(name, notes) else {
-        return field.raw().is_none_or(|raw| raw == "\"\"").then_some(absent);
+        let is_absent = match field {
+            Field::Absent => true,
+            Field::Text(text) => text.is_empty(),
+            Field::Whole(_) | Field::Number(_) | Field::Boolean(_) | Field::Neither => false,
+        };
+        return is_absent.then_some(absent);
     };
     let time = TimeOfDay::parse(&text);
     if time.is_none() {
@@ -71,8 +76,7 @@ mod tests {
 
     fn read(json: &str) -> (Option<Vec<SpeedRule>>, Notes) {
         let mut notes = Notes::default();
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
-        (speed_rules(raw, &mut notes).ok(), notes)
+        (speed_rules(json, &mut notes).ok(), notes)
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::error_json::error_code;
-use super::field::{Field, identifier, object};
+use super::field::{Field, identifier};
+use super::shape::{List, Nested, Raw};
 use super::{FromWire, Identity, Notes, Units};
 use crate::model::{
     Load, Network, OsType, RateUnit, SourceId, Subtask, Task, TaskFacts, TaskId, TaskState, TaskType,
@@ -16,7 +16,7 @@ use crate::model::{
 const MEBI: f64 = 1_048_576.0;
 
 #[derive(Deserialize)]
-struct WireTask<'a> {
+pub(in crate::api) struct WireTask<'a> {
     #[serde(borrow, default)]
     id: Field<'a>,
     #[serde(borrow, default)]
@@ -44,15 +44,15 @@ struct WireTask<'a> {
     #[serde(borrow, default)]
     total_time: Field<'a>,
     #[serde(borrow, default)]
-    error_json: Field<'a>,
+    error_json: Raw<'a>,
     #[serde(borrow, default)]
-    sub_tasks: Field<'a>,
+    sub_tasks: List<WireSubtask<'a>>,
     #[serde(borrow, default)]
-    source_server: Field<'a>,
+    source_server: Nested<WireServer<'a>>,
     #[serde(borrow, default)]
-    target_server: Field<'a>,
+    target_server: Nested<WireServer<'a>>,
     #[serde(borrow, default)]
-    network_check_info: Field<'a>,
+    network_check_info: Nested<WireNetwork<'a>>,
     #[serde(borrow, default)]
     total_cpu_usage: Field<'a>,
     #[serde(borrow, default)]
@@ -109,31 +109,28 @@ struct WireNetwork<'a> {
 
 impl FromWire for Task {
     const LIST: &'static str = "tasks";
+    const NAME: &'static str = "tasks";
+    type Wire<'a> = WireTask<'a>;
 
-    fn from_wire(raw: &RawValue, units: Units, notes: &mut Notes) -> Option<Self> {
-        let Some(wire) = object::<WireTask<'_>>(raw) else {
-            notes.malformed("tasks");
-            return None;
-        };
+    fn from_wire(wire: &WireTask<'_>, units: Units, notes: &mut Notes) -> Option<Self> {
         let Some(id) = wire.id.text("tasks.id", &mut Notes::default()) else {
             notes.malformed("tasks.id");
             return None;
         };
-        let source: Option<WireServer<'_>> = wire.source_server.object("tasks.source_server", notes);
+        let source = wire.source_server.object("tasks.source_server", notes);
         let limit = wire.speed_limit.positive("tasks.speed_limit", notes).filter(|limit| *limit > 0.0);
         let speed = wire.migrate_speed.positive("tasks.migrate_speed", notes);
         let error = error_code(wire.error_json);
-        if error.is_none() && !matches!(wire.error_json.raw(), None | Some("\"\"")) {
+        if error.is_none() && !matches!(wire.error_json.json(), None | Some("\"\"")) {
             notes.malformed("tasks.error_json");
         }
         Some(Self {
             id: TaskId::new(&*id),
             source_id: source
-                .as_ref()
                 .and_then(|source| source.id.text("tasks.source_server.id", notes))
                 .map(|id| SourceId::new(&*id)),
             source_name: source.and_then(|source| source.name.boxed("tasks.source_server.name", notes)),
-            facts: facts(&wire, notes),
+            facts: facts(wire, notes),
             state: wire.state.member("tasks.state", notes, TaskState::from_wire, &TaskState::Unknown),
             speed: speed.map(|speed| units.speed.bytes_per_second(speed)),
             speed_limit: limit.map(|limit| RateUnit::Mbit.bytes_per_second(limit)),
@@ -144,9 +141,9 @@ impl FromWire for Task {
                 .timestamp("tasks.estimate_complete_time", notes),
             active_seconds: wire.total_time.positive("tasks.total_time", notes).map(|millis| millis / 1000.0),
             error_code: error,
-            subtasks: subtasks(wire.sub_tasks, notes),
-            load: load(&wire, units, notes),
-            network: network(wire.network_check_info, notes),
+            subtasks: subtasks(&wire.sub_tasks, notes),
+            load: load(wire, units, notes),
+            network: network(&wire.network_check_info, notes),
         })
     }
 
@@ -156,8 +153,7 @@ impl FromWire for Task {
 }
 
 fn facts(wire: &WireTask<'_>, notes: &mut Notes) -> TaskFacts {
-    let target: Option<WireServer<'_>> = wire.target_server.object("tasks.target_server", notes);
-    let target = target.as_ref();
+    let target = wire.target_server.object("tasks.target_server", notes);
     let target_ip = wire
         .migration_ip
         .boxed("tasks.migration_ip", notes)
@@ -173,11 +169,11 @@ fn facts(wire: &WireTask<'_>, notes: &mut Notes) -> TaskFacts {
     }
 }
 
-fn subtasks(field: Field<'_>, notes: &mut Notes) -> Vec<Subtask> {
-    let wire: Vec<WireSubtask<'_>> = field.objects("tasks.sub_tasks", notes);
-    let mut subtasks: Vec<Subtask> = Vec::with_capacity(wire.len());
+fn subtasks(field: &List<WireSubtask<'_>>, notes: &mut Notes) -> Vec<Subtask> {
+    let mut subtasks: Vec<Subtask> = Vec::new();
     let mut places: BTreeMap<Box<str>, usize> = BTreeMap::new();
-    for subtask in wire.iter().filter_map(|subtask| read_subtask(subtask, notes)) {
+    let wire = field.objects("tasks.sub_tasks", notes);
+    for subtask in wire.filter_map(|subtask| read_subtask(subtask, notes)) {
         match places.get(&subtask.name) {
             // A step that was repeated is told once, by its latest run.
             Some(&at) if subtasks[at].started <= subtask.started => subtasks[at] = subtask,
@@ -221,8 +217,8 @@ fn load(wire: &WireTask<'_>, units: Units, notes: &mut Notes) -> Load {
     }
 }
 
-fn network(field: Field<'_>, notes: &mut Notes) -> Option<Network> {
-    let wire: WireNetwork<'_> = field.object("tasks.network_check_info", notes)?;
+fn network(field: &Nested<WireNetwork<'_>>, notes: &mut Notes) -> Option<Network> {
+    let wire = field.object("tasks.network_check_info", notes)?;
     let seconds = |millis: f64| millis / 1000.0;
     let bandwidth = wire.migration_speed.positive("tasks.network_check_info.migration_speed", notes);
     Some(Network {

@@ -1,9 +1,10 @@
 //! Wrong types anywhere: what one bad value may cost, which is itself and nothing more.
 
-use serde_json::Value;
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
-use super::{FromWire, Notes, Units};
+use serde_json::Value;
+
+use super::{Decoded, FromWire, Known, Notes, Units, page};
 
 /// What may stand where something else was promised.
 const WRONG: [&str; 17] = [
@@ -34,10 +35,13 @@ pub(super) type Portrait = Vec<(&'static str, String)>;
 
 /// Reads one object.
 pub(super) fn read<T: FromWire>(json: &str) -> (Option<T>, Notes) {
-    let raw: &RawValue = serde_json::from_str(json).expect("the test writes JSON");
-    let mut notes = Notes::default();
-    let object = T::from_wire(raw, Units::default(), &mut notes);
-    (object, notes)
+    let body = format!("{{\"count\":1,\"{}\":[{json}]}}", T::LIST);
+    let page = page::<T>(body.as_bytes(), Units::default(), &Known::default()).expect("the test writes JSON");
+    let mut objects = page.objects.into_iter();
+    let (Some(Decoded { object, notes, .. }), None) = (objects.next(), objects.next()) else {
+        panic!("one object");
+    };
+    (object.and_then(Arc::into_inner), (*notes).clone())
 }
 
 /// Places that are not as the others.
