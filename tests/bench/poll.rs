@@ -46,6 +46,7 @@ pub(crate) fn exporter(origin: &str) {
         warm.push(runtime.block_on(rig.poll()));
     }
     let (sources, tasks) = rig.objects();
+    assert!(sources > 0 && tasks > 0, "the lists are read");
     let page = rig.published.latest().expect("polled");
     let series: usize = page.series().map(|(_, series)| series).sum();
     println!("\n## {sources} sources, {tasks} tasks, {series} series\n");

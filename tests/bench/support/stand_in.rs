@@ -111,7 +111,8 @@ fn assemble(objects: &[Vec<Object>], overview: &Arc<[u8]>, generation: usize) ->
     let mut pages = Pages::from([(("/v3/sources/overview".to_owned(), 0), Arc::clone(overview))]);
     for ((path, key, limit), objects) in LISTS.iter().zip(objects) {
         let count = objects.len();
-        for offset in (0..count.max(1)).step_by(*limit) {
+        // The page behind the last is empty.
+        for offset in (0..=count + limit).step_by(*limit) {
             let page = objects.iter().enumerate().skip(offset).take(*limit);
             // Objects 0, 100, 200 … have changed in generation 1, objects 1, 101, 201 … in generation 2.
             let page = page.map(|(at, object)| &*object[usize::from(at % 100 < generation)]);
