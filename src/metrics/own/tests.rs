@@ -4,7 +4,7 @@ use crate::metrics::{Subject, all};
 
 fn filled() -> Own {
     let own = Own::new(Build { version: "1", revision: "r", rustc: "c" });
-    let meters = own.account(&AccountName::new("a"));
+    let meters = own.account(&AccountName::new("a"), &BTreeMap::new());
     let at = Timestamp::from_millis(1000);
     let outcome = CollectorOutcome {
         at,
@@ -61,6 +61,6 @@ fn an_account_that_is_forgotten_leaves_no_series() {
 #[test]
 fn permanent_credentials_have_no_expiry() {
     let own = filled();
-    own.account(&AccountName::new("a")).expiry(None);
+    own.account(&AccountName::new("a"), &BTreeMap::new()).expiry(None);
     assert!(!own.text().contains("credentials_expiry_timestamp_seconds{"));
 }
