@@ -54,6 +54,8 @@ fn the_full_example_is_read_key_by_key() {
     let prod = &accounts[0];
     assert_eq!(prod.name.as_str(), "prod");
     assert_eq!(prod.region.as_str(), "ap-southeast-3", "from the defaults");
+    let labels: Vec<_> = prod.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(labels, ["env=prod", "team=migration"], "the latter from the defaults");
     assert_eq!(prod.endpoint.origin(), "https://sms.ap-southeast-3.myhuaweicloud.com");
     assert_eq!(prod.iam_endpoint.origin(), "https://iam.ap-southeast-3.myhuaweicloud.com");
     assert_eq!(prod.project_id.as_deref(), Some("07b0c5f2a6d84e2f9c3d1e0f5a6b7c8d"));
@@ -386,7 +388,7 @@ proptest! {
     /// The full example with a piece cut out and marked secrets put in: whatever comes of it, no
     /// error shows the mark.
     #[test]
-    fn no_damage_to_the_file_makes_an_error_show_a_secret(from in 0usize..3200, length in 0usize..12, glue in "[ :{}\\[\\],&*!|>'\"\n-]{0,3}") {
+    fn no_damage_to_the_file_makes_an_error_show_a_secret(from in 0usize..3400, length in 0usize..12, glue in "[ :{}\\[\\],&*!|>'\"\n-]{0,3}") {
         let yaml = std::fs::read_to_string(fixtures().join("full.yml")).unwrap();
         let yaml = yaml.replace("PROD_SK", MARK).replace("secrets/secret-key", MARK).replace("PROD_PROXY", MARK);
         let mut chars: Vec<char> = yaml.chars().collect();
