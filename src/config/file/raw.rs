@@ -155,12 +155,9 @@ impl RawAccount {
 
 impl RawLabels {
     fn or(mut self, defaults: &Self) -> Self {
-        let own = self.0.len();
-        for label in &defaults.0 {
-            if !self.0[..own].iter().any(|(name, _)| name.value == label.0.value) {
-                self.0.push(label.clone());
-            }
-        }
+        let own = |name: &Text| self.0.iter().any(|(known, _)| known.value == name.value);
+        let further: Vec<_> = defaults.0.iter().filter(|(name, _)| !own(name)).cloned().collect();
+        self.0.extend(further);
         self
     }
 }
