@@ -27,6 +27,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigErrors, Environment, Overrides};
+use crate::metrics::label_names;
 
 /// The name that people call the program by.
 const NAME: &str = "sms-exporter";
@@ -130,7 +131,7 @@ impl Cli {
     /// See [`Config::load`] and [`Config::from_environment`].
     pub fn configuration(&self, environment: &Environment<'_>) -> Result<Config, ConfigErrors> {
         match &self.config.file {
-            Some(file) => Config::load(file, environment, &self.overrides()),
+            Some(file) => Config::load(file, environment, &self.overrides(), &label_names()),
             None => Config::from_environment(environment, &self.overrides()),
         }
     }

@@ -23,6 +23,7 @@ pub use filter::{FamilyFilter, Glob, GlobError, NameFilter};
 pub use overrides::Overrides;
 pub use secret::{SecretError, SecretFrom};
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ impl Config {
     ///
     /// Flags (`overrides`) count more than the file; the environment fills in what the file leaves
     /// out of accounts that use the vendor's credential chain. Secrets are looked for, so that a
-    /// forgotten one is told now, but not kept.
+    /// forgotten one is told now, but not kept. `taken` are the labels that series have anyway,
+    /// which no account can give its own.
     ///
     /// # Errors
     ///
@@ -68,12 +70,13 @@ impl Config {
         path: &Path,
         environment: &Environment<'_>,
         overrides: &Overrides,
+        taken: &BTreeSet<&str>,
     ) -> Result<Self, ConfigErrors> {
-        file::load(path, Variables(environment), overrides)
+        file::load(path, Variables(environment), overrides, taken)
     }
 
     /// Reads the text of a configuration file; `file` names it in errors, and relative paths in it
-    /// are relative to the directory of `file`.
+    /// are relative to the directory of `file`. See [`Config::load`] for the rest.
     ///
     /// # Errors
     ///
@@ -85,8 +88,9 @@ impl Config {
         file: &Path,
         environment: &Environment<'_>,
         overrides: &Overrides,
+        taken: &BTreeSet<&str>,
     ) -> Result<Self, ConfigErrors> {
-        file::parse(yaml, file, Variables(environment), overrides)
+        file::parse(yaml, file, Variables(environment), overrides, taken)
     }
 
     /// Makes a configuration of one account, `default`, from the environment and flags alone.

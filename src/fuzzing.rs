@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::config::{Config, Overrides};
 use crate::exposition::{Encoding, negotiate};
+use crate::metrics::label_names;
 use crate::{api, server, storage};
 
 /// A target: any bytes.
@@ -63,7 +64,7 @@ pub fn web_config(data: &[u8]) {
 /// A configuration file.
 pub fn config(data: &[u8]) {
     let Ok(yaml) = std::str::from_utf8(data) else { return };
-    match Config::parse(yaml, Path::new("sms.yml"), &|_| None, &Overrides::default()) {
+    match Config::parse(yaml, Path::new("sms.yml"), &|_| None, &Overrides::default(), &label_names()) {
         Ok(config) => assert!(!config.accounts.is_empty(), "a configuration has an account"),
         Err(errors) => assert!(!errors.to_string().is_empty(), "what is wrong is said"),
     }

@@ -3,6 +3,7 @@
 //! [`render`] is a pure function: an account's fleet and the tally of its events in, a [`Sheet`] of samples
 //! out. What the exporter says of itself lives in [`Own`].
 
+mod account;
 mod catalogue;
 mod events;
 mod fleet;
@@ -14,21 +15,21 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Entry, Family, Subject, all};
+pub use account::AccountLabels;
+pub use catalogue::{Entry, Family, Subject, all, label_names};
 pub use events::Tally;
 pub use own::{AccountMeters, Build, CollectorOutcome, Own};
 pub use sheet::{Choice, Sheet};
 
 use std::collections::BTreeMap;
 
-use crate::exposition::Labels;
-use crate::model::{AccountName, Fleet, SourceId, Task, TaskId};
+use crate::model::{Fleet, SourceId, Task, TaskId};
 
 /// Renders an account: its fleet, as far as it is fresh, and what was counted since the start.
 #[must_use]
-pub fn render(account: &AccountName, fleet: &Fleet, tally: &Tally, choice: &Choice) -> Sheet {
+pub fn render(account: &AccountLabels, fleet: &Fleet, tally: &Tally, choice: &Choice) -> Sheet {
     let mut sheet = Sheet::new(choice);
-    let base = Labels::new(&[("account", account.as_str())]);
+    let base = account.labels();
     fleet::render(&mut sheet, &base, fleet, tally);
     if !choice.aggregate {
         source::render(&mut sheet, &base, fleet, tally);

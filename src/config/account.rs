@@ -1,6 +1,6 @@
 //! One account: where its service is, who asks, what is asked, and how fast.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,11 +109,14 @@ pub enum Detail {
 
 /// One account of the service.
 ///
-/// Two that are equal are polled alike, so that a reload can leave the one alone that did not change.
+/// Two that are equal are polled alike, so that a reload can leave the one alone that did not change; see
+/// [`Account::is_polled_like`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// The `account` label; each name once.
     pub name: AccountName,
+    /// Labels that all of its series have besides, by name: none that the exporter or Prometheus gives itself.
+    pub labels: BTreeMap<String, String>,
     /// The region, which names the project and the endpoints.
     pub region: Region,
     /// Where the migration service answers.
@@ -163,6 +166,7 @@ impl Account {
     pub fn new(name: AccountName, region: Region, credentials: CredentialSource) -> Self {
         Self {
             name,
+            labels: BTreeMap::new(),
             endpoint: region.sms_endpoint(),
             iam_endpoint: region.iam_endpoint(),
             region,
@@ -184,5 +188,11 @@ impl Account {
             proxy: None,
             ca_file: None,
         }
+    }
+
+    /// Whether it is polled as another is, whatever labels the series of either have.
+    #[must_use]
+    pub fn is_polled_like(&self, other: &Self) -> bool {
+        *self == Self { labels: self.labels.clone(), ..other.clone() }
     }
 }

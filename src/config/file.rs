@@ -6,6 +6,7 @@
 //! defaults: {}                  # settings for every account that does not say them itself
 //! accounts:                     # at least one
 //!   - name: prod                # the `account` label; each name once
+//!     labels: {team: migration} # on every series of the account
 //!     region: ap-southeast-3    # else --region, else HW_REGION_NAME
 //!     endpoint: https://…       # else the region's; plain http to this machine only
 //!     iam_endpoint: https://…   # likewise
@@ -57,6 +58,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -84,9 +86,10 @@ pub(super) fn load(
     path: &Path,
     variables: Variables<'_>,
     overrides: &Overrides,
+    taken: &BTreeSet<&str>,
 ) -> Result<Config, ConfigErrors> {
     let yaml = read(path).map_err(|problem| ConfigError::new(Place::file(path), "the file", problem))?;
-    parse(&yaml, path, variables, overrides)
+    parse(&yaml, path, variables, overrides, taken)
 }
 
 fn read(path: &Path) -> Result<String, Problem> {
@@ -104,12 +107,13 @@ pub(super) fn parse(
     file: &Path,
     variables: Variables<'_>,
     overrides: &Overrides,
+    taken: &BTreeSet<&str>,
 ) -> Result<Config, ConfigErrors> {
     if yaml.len() as u64 > MAX_BYTES {
         return Err(ConfigError::new(Place::file(file), "the file", Problem::TooLarge(MAX_BYTES)).into());
     }
     let raw = yaml::read(yaml, file)?;
-    let mut reader = Reader::new(file, variables);
+    let mut reader = Reader::new(file, variables, taken);
     let (poll_interval, stale_after) = reader.times(&raw, overrides);
     let accounts = reader.accounts(raw, overrides);
     if !reader.errors.is_empty() {

@@ -1,6 +1,7 @@
 //! From texts to values: pure functions, each of which says what it expected.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -13,6 +14,12 @@ const SHOWN: usize = 60;
 
 /// The farthest that a clock can be from UTC: hours in use go from -12 to +14.
 const MAX_OFFSET: i32 = 18 * 3600;
+
+/// The longest name of a label, in characters.
+const MAX_LABEL_NAME: usize = 64;
+
+/// The longest value of a label, in characters.
+const MAX_LABEL_VALUE: usize = 256;
 
 /// The value is not what was expected; repeats it.
 pub(super) fn invalid(found: &str, expected: impl Into<Cow<'static, str>>) -> Problem {
@@ -105,6 +112,30 @@ pub(super) fn name(text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
+/// The name of a label that is not `taken`.
+pub(super) fn label_name(text: &str, taken: &BTreeSet<&str>) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let starts = text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+    if !starts || text.len() > MAX_LABEL_NAME || !text.bytes().all(plain) || text.starts_with("__") {
+        let expected = format!(
+            "a label of at most {MAX_LABEL_NAME} letters, digits and underscores, not beginning with a digit or __"
+        );
+        return Err(invalid(text, expected));
+    }
+    if taken.contains(text) {
+        return Err(invalid(text, "a label that neither the exporter nor Prometheus gives by itself"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The value of a label: any text. Prometheus takes NUL for the end of the page.
+pub(super) fn label_value(text: &str) -> Result<String, Problem> {
+    if text.is_empty() || text.chars().count() > MAX_LABEL_VALUE || text.contains('\0') {
+        return Err(invalid(text, format!("a text of 1 to {MAX_LABEL_VALUE} characters without NUL")));
+    }
+    Ok(text.to_owned())
+}
+
 /// `true` or `false`.
 pub(super) fn switch(text: &str) -> Result<bool, Problem> {
     choice(text, &[("true", true), ("false", false)])
@@ -183,6 +214,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_a_value_or_a_problem(text in "\\PC{0,40}") {
+            drop((label_name(&text, &BTreeSet::new()), label_value(&text)));
             drop((offset(&text), bytes(&text, 0..=usize::MAX), id(&text), name(&text), proxy(&text)));
             drop((duration(&text, Duration::ZERO..=Duration::MAX), number::<f64>(&text, "number", 0.0..=1.0)));
         }

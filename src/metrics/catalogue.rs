@@ -3,6 +3,8 @@
 //! The page, the README's table, the landing page and the tests read this table. Names change only for a
 //! reason that the changelog gives.
 
+use std::collections::BTreeSet;
+
 use crate::exposition::{Desc, Kind};
 use crate::model::Collector;
 
@@ -119,6 +121,16 @@ impl Family {
 #[must_use]
 pub fn all() -> &'static [Entry] {
     TABLE
+}
+
+/// Labels that are not of the table: a histogram's and a summary's own, and those that Prometheus gives a target.
+const FOREIGN: [&str; 4] = ["le", "quantile", "job", "instance"];
+
+/// Every label that a series may have without its owner's doing.
+#[must_use]
+pub fn label_names() -> BTreeSet<&'static str> {
+    let own = all().iter().flat_map(|entry| entry.labels.iter().chain(entry.further));
+    own.copied().chain(FOREIGN).collect()
 }
 
 catalogue! {
@@ -352,7 +364,6 @@ const NONE: &[&str] = &[];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn names_are_distinct_and_say_their_kind_and_unit() {

@@ -2,8 +2,9 @@
 //!
 //! Names and helps come from the catalogue; label sets are closed or configured, never taken from an answer.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector as PrometheusCollector;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::account::AccountLabels;
 use super::catalogue::Family;
 use super::process::Process;
 use crate::exposition::own::SortedFamily;
@@ -28,20 +30,20 @@ type Buckets = SortedFamily<AccountOperation, Histogram>;
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 macro_rules! labels {
-    ($($name:ident { $($field:ident: $kind:ty),+ })+) => {
-        $(#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-        struct $name { $($field: $kind,)+ })+
+    ($($name:ident { $($(#[$flatten:meta])? $field:ident: $kind:ty),+ })+) => {
+        $(#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+        struct $name { $($(#[$flatten])? $field: $kind,)+ })+
     };
 }
 
 labels! {
-    OfAccount { account: String }
-    OfCollector { account: String, collector: &'static str }
-    Failure { account: String, collector: &'static str, reason: &'static str }
-    AccountOperation { account: String, operation: &'static str }
-    Request { account: String, operation: &'static str, code: String }
-    Retry { account: String, operation: &'static str, reason: &'static str }
-    Field { account: String, field: &'static str }
+    OfAccount { #[prometheus(flatten)] account: AccountLabels }
+    OfCollector { #[prometheus(flatten)] account: AccountLabels, collector: &'static str }
+    Failure { #[prometheus(flatten)] account: AccountLabels, collector: &'static str, reason: &'static str }
+    AccountOperation { #[prometheus(flatten)] account: AccountLabels, operation: &'static str }
+    Request { #[prometheus(flatten)] account: AccountLabels, operation: &'static str, code: String }
+    Retry { #[prometheus(flatten)] account: AccountLabels, operation: &'static str, reason: &'static str }
+    Field { #[prometheus(flatten)] account: AccountLabels, field: &'static str }
     OfFamily { family: &'static str }
     OfEncoding { encoding: &'static str }
     Served { path: &'static str, code: u16 }
@@ -73,6 +75,7 @@ pub struct CollectorOutcome {
 pub struct Own {
     registry: Arc<Registry>,
     families: Families,
+    accounts: Arc<Mutex<BTreeMap<AccountName, AccountLabels>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -140,7 +143,7 @@ impl Own {
         register_api(&mut registry, &families);
         register_rest(&mut registry, &families);
         registry.register_collector(Box::new(ProcessCollector));
-        Self { registry: Arc::new(registry), families }
+        Self { registry: Arc::new(registry), families, accounts: Arc::default() }
     }
 
     /// The metrics as OpenMetrics text.
@@ -151,10 +154,12 @@ impl Own {
         text
     }
 
-    /// What is counted for one account.
+    /// What is counted for one account. Its series have these labels besides its name, unless it is known:
+    /// then they keep theirs until [`Self::relabel`].
     #[must_use]
-    pub fn account(&self, account: &AccountName) -> AccountMeters {
-        let account = account.to_string();
+    pub fn account(&self, name: &AccountName, labels: &BTreeMap<String, String>) -> AccountMeters {
+        let new = || AccountLabels::new(name, labels);
+        let account = self.accounts().entry(name.clone()).or_insert_with(new).clone();
         // Counters that an alert asks for exist from the start, so that their first increase is seen.
         let of_account = OfAccount { account: account.clone() };
         drop(self.families.budget_wait.get_or_create(&of_account));
@@ -162,37 +167,49 @@ impl Own {
         AccountMeters { account, families: self.families.clone() }
     }
 
+    /// Gives the series of a known account these labels from now on; its counts go on.
+    pub fn relabel(&self, account: &AccountName, labels: &BTreeMap<String, String>) {
+        if let Some(known) = self.accounts().get(account) {
+            known.give(labels);
+        }
+    }
+
+    // Poison means nothing: nothing that holds the lock can leave the map in halves.
+    fn accounts(&self) -> MutexGuard<'_, BTreeMap<AccountName, AccountLabels>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets an account that is no longer configured.
-    pub fn forget(&self, account: &AccountName) {
-        let name = account.as_str();
+    pub fn forget(&self, name: &AccountName) {
+        self.accounts().remove(name);
         let Families { success, duration, last_success, last_attempt, consecutive_failures, polls, .. } =
             &self.families;
-        success.retain(|labels| labels.account != name);
-        duration.retain(|labels| labels.account != name);
-        last_success.retain(|labels| labels.account != name);
-        last_attempt.retain(|labels| labels.account != name);
-        consecutive_failures.retain(|labels| labels.account != name);
-        polls.retain(|labels| labels.account != name);
+        success.retain(|labels| labels.account.name() != name);
+        duration.retain(|labels| labels.account.name() != name);
+        last_success.retain(|labels| labels.account.name() != name);
+        last_attempt.retain(|labels| labels.account.name() != name);
+        consecutive_failures.retain(|labels| labels.account.name() != name);
+        polls.retain(|labels| labels.account.name() != name);
         let Families { poll_failures, requests, retries, throttled, rate_limit, budget_wait, .. } =
             &self.families;
-        poll_failures.retain(|labels| labels.account != name);
-        requests.retain(|labels| labels.account != name);
-        retries.retain(|labels| labels.account != name);
-        throttled.retain(|labels| labels.account != name);
-        rate_limit.retain(|labels| labels.account != name);
-        budget_wait.retain(|labels| labels.account != name);
+        poll_failures.retain(|labels| labels.account.name() != name);
+        requests.retain(|labels| labels.account.name() != name);
+        retries.retain(|labels| labels.account.name() != name);
+        throttled.retain(|labels| labels.account.name() != name);
+        rate_limit.retain(|labels| labels.account.name() != name);
+        budget_wait.retain(|labels| labels.account.name() != name);
         let Families { expected, exported, duplicates, malformed, unknown, expiry, refused, .. } =
             &self.families;
-        expected.retain(|labels| labels.account != name);
-        exported.retain(|labels| labels.account != name);
-        duplicates.retain(|labels| labels.account != name);
-        malformed.retain(|labels| labels.account != name);
-        unknown.retain(|labels| labels.account != name);
-        expiry.retain(|labels| labels.account != name);
-        refused.retain(|labels| labels.account != name);
-        self.families.storage_failures.retain(|labels| labels.account != name);
-        self.families.storage_success.retain(|labels| labels.account != name);
-        self.families.request_duration.0.retain(|labels| labels.account != name);
+        expected.retain(|labels| labels.account.name() != name);
+        exported.retain(|labels| labels.account.name() != name);
+        duplicates.retain(|labels| labels.account.name() != name);
+        malformed.retain(|labels| labels.account.name() != name);
+        unknown.retain(|labels| labels.account.name() != name);
+        expiry.retain(|labels| labels.account.name() != name);
+        refused.retain(|labels| labels.account.name() != name);
+        self.families.storage_failures.retain(|labels| labels.account.name() != name);
+        self.families.storage_success.retain(|labels| labels.account.name() != name);
+        self.families.request_duration.0.retain(|labels| labels.account.name() != name);
     }
 
     /// A page was published: its series by family, what was dropped, and its size by encoding.
@@ -228,7 +245,7 @@ fn set_all(
     family: &SortedFamily<OfFamily, Gauge<u64, AtomicU64>>,
     values: impl Iterator<Item = (&'static str, usize)>,
 ) {
-    let mut there = std::collections::BTreeSet::new();
+    let mut there = BTreeSet::new();
     for (name, value) in values {
         family.get_or_create(&OfFamily { family: name }).set(u64::try_from(value).unwrap_or(u64::MAX));
         there.insert(name);
@@ -286,11 +303,17 @@ fn register_rest(registry: &mut Registry, families: &Families) {
 /// What is counted for one account. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct AccountMeters {
-    account: String,
+    account: AccountLabels,
     families: Families,
 }
 
 impl AccountMeters {
+    /// The labels that every series of the account has.
+    #[must_use]
+    pub fn labels(&self) -> &AccountLabels {
+        &self.account
+    }
+
     fn of_account(&self) -> OfAccount {
         OfAccount { account: self.account.clone() }
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::exposition::{Block, Encoding, Format, Page};
 use crate::model::{
-    Check, CheckResult, Consistency, CurrentTask, Disk, ErrorCode, Load, MigrationError, Network, OsType,
-    Overview, Part, Source, SourceFacts, SourceState, SpeedRule, Stage, Subtask, TaskFacts, TaskState,
-    TaskType, TimeOfDay, Timestamp,
+    AccountName, Check, CheckResult, Consistency, CurrentTask, Disk, ErrorCode, Load, MigrationError,
+    Network, OsType, Overview, Part, Source, SourceFacts, SourceState, SpeedRule, Stage, Subtask, TaskFacts,
+    TaskState, TaskType, TimeOfDay, Timestamp,
 };
 
 /// Noon of the first of September 2020.
@@ -75,7 +75,7 @@ fn fleet(sources: Vec<Source>, tasks: Vec<Task>) -> Fleet {
 
 /// The lines of a fleet's sheet, without the account's label.
 fn lines_of(fleet: &Fleet, tally: &Tally, choice: &Choice) -> Vec<String> {
-    let sheet = render(&AccountName::new("a"), fleet, tally, choice);
+    let sheet = render(&AccountLabels::new(&AccountName::new("a"), &BTreeMap::new()), fleet, tally, choice);
     let families =
         sheet.into_families().map(|(entry, samples, _)| (&entry.desc, vec![Block::seal(samples, None)]));
     let page = Page::new(families.collect()).respond(Format::Text004, Encoding::Identity, "", None);

@@ -184,7 +184,7 @@ impl Ledger {
         let failing = self.records.iter().filter(|(_, record)| record.failures > 0);
         Rendered {
             account: self.account.clone(),
-            sheet: render(&self.account, &fleet, &self.tally, &self.choice),
+            sheet: render(self.meters.labels(), &fleet, &self.tally, &self.choice),
             sources,
             tasks: u64::try_from(fleet.tasks().len()).unwrap_or(u64::MAX),
             failing: failing.map(|(collector, _)| collector.label()).collect(),

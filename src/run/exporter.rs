@@ -68,7 +68,7 @@ impl Exporter {
     }
 
     /// Polls these accounts from now on: new ones are begun, changed ones begun anew, missing ones ended;
-    /// one that did not change keeps its snapshot and its counters.
+    /// one that did not change, but perhaps for its labels, keeps its snapshot and its counters.
     ///
     /// # Errors
     ///
@@ -78,12 +78,15 @@ impl Exporter {
         let times = (config.poll_interval, config.stale_after);
         let same = |account: &config::Account| {
             let known = running.get(&account.name);
-            known.is_some_and(|known| known.account == *account && known.times == times)
+            known.is_some_and(|known| known.account.is_polled_like(account) && known.times == times)
         };
         let mut begun = Vec::new();
         for account in config.accounts.iter().filter(|account| !same(account)) {
             // Set up before anything ends, so that a bad account leaves all as it was.
             begun.push((account.clone(), self.build(account, config)?));
+        }
+        for account in &config.accounts {
+            self.own.relabel(&account.name, &account.labels);
         }
         let configured = |name: &AccountName| config.accounts.iter().any(|account| account.name == *name);
         let gone: Vec<AccountName> = running.keys().filter(|name| !configured(name)).cloned().collect();
@@ -124,7 +127,7 @@ impl Exporter {
     }
 
     fn build(&self, account: &config::Account, config: &Config) -> Result<poll::Account, AccountError> {
-        let meters = self.own.account(&account.name);
+        let meters = self.own.account(&account.name, &account.labels);
         build(account, config, &self.surroundings, self.store.as_ref(), &meters)
     }
 

@@ -23,6 +23,7 @@ except ImportError:
 
 import cases
 import kill
+import labelled
 import manifest
 import pages
 import routes
@@ -40,6 +41,7 @@ def checks(rules, arguments):
         for test, problem in zip(tests, pool.map(lambda test: tools.promtool("test", "rules", test), tests)):
             yield f"promtool passes {test.name}", problem
     yield from cases.checks(rules, TESTS)
+    yield from labelled.checks(RULES, TESTS)
     yield from pages.checks(rules, ROOT)
     yield from manifest.checks(rules, RULES)
     yield from routes.checks(rules, ROOT)

@@ -17,6 +17,7 @@ mod faults;
 mod harness;
 mod house;
 mod journey;
+mod labels;
 mod names;
 mod outside;
 mod properties;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use huaweicloud_sms_exporter::config::{Config, Overrides};
 use huaweicloud_sms_exporter::exposition::Kind;
-use huaweicloud_sms_exporter::metrics::{Entry, Subject, all};
+use huaweicloud_sms_exporter::metrics::{Entry, Subject, all, label_names};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -142,7 +142,7 @@ fn the_configuration_in_the_readme_can_be_run() {
     let file = home.path().join("sms-exporter.yml");
     fs::write(&file, yaml.replace("/run/secrets/", "")).expect("the configuration is written");
     let environment = |name: &str| (name == "SMS_PASSWORD").then(|| "a-password".to_owned());
-    let config = Config::load(&file, &environment, &Overrides::default());
+    let config = Config::load(&file, &environment, &Overrides::default(), &label_names());
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
     assert!(config.accounts.len() >= 2);
 }

@@ -78,3 +78,28 @@ async fn a_signal_adds_and_removes_accounts_and_leaves_the_others_their_counters
     assert!(!page.contains("account=\"b\""), "nothing is left of an account that is gone");
     assert!(running.ask("POST", "/-/reload", "").await.starts_with("HTTP/1.1 403"), "lifecycle is off");
 }
+
+#[tokio::test]
+async fn labels_that_change_are_on_the_next_page_and_no_counter_begins_anew() {
+    let simulator = service();
+    let (origin, _stop) = serve(simulator.clone()).await;
+    let (running, directory, replicated) = moved(&simulator, &origin, &[]).await;
+    let polls = |page: &str, labels: &str| {
+        value(page, &format!("sms_exporter_polls_total{{account=\"a\"{labels},collector=\"sources\"}}"))
+    };
+    let mut polled = polls(&running.get("/metrics").await, "").expect("it was polled");
+    for (written, labels) in [("{team: x}", ",team=\"x\""), ("{env: y}", ",env=\"y\""), ("{}", "")] {
+        let yaml = accounts(&origin, &["a"]).replace("{name: a,", &format!("{{name: a, labels: {written},"));
+        file(directory.path(), "exporter.yml", &yaml);
+        running.signal("HUP").await;
+        let series = format!("huaweicloud_sms_replicated_bytes_total{{account=\"a\"{labels}}}");
+        let page = running.page_with(|page| value(page, &series).is_some()).await;
+        assert!(value(&page, &series) >= Some(replicated), "{page}");
+        let now = polls(&page, labels).expect("it goes on");
+        assert!(now >= polled, "{now} polls, and before {polled}");
+        polled = now;
+        let of_account = page.lines().filter(|line| line.contains("account=\"a\""));
+        let others: Vec<&str> = of_account.filter(|line| !line.contains(&format!("\"a\"{labels}"))).collect();
+        assert!(others.is_empty(), "{others:#?}");
+    }
+}

@@ -30,6 +30,7 @@ pub(super) struct RawConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAccount {
     pub(super) name: Option<Text>,
+    pub(super) labels: Option<RawLabels>,
     pub(super) region: Option<Text>,
     pub(super) endpoint: Option<Text>,
     pub(super) iam_endpoint: Option<Text>,
@@ -112,14 +113,19 @@ pub(super) enum RawCollectors {
     Switched(Vec<(Text, Text)>),
 }
 
+/// `labels`: names and values, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawLabels(pub(super) Vec<(Text, Text)>);
+
 impl RawAccount {
-    /// This account, with what it does not say from `defaults`: `limits` and `metrics` key by key,
+    /// This account, with what it does not say from `defaults`: `labels`, `limits` and `metrics` key by key,
     /// every other key as a whole. An account's own proxy replaces the defaults' in whatever form.
     pub(super) fn or(self, defaults: &Self) -> Self {
         let has_proxy = self.proxy.is_some() || self.proxy_env.is_some() || self.proxy_file.is_some();
         let proxy = |default: &Option<Text>| if has_proxy { None } else { default.clone() };
         Self {
             name: self.name,
+            labels: merged(self.labels, &defaults.labels, RawLabels::or),
             region: or(self.region, &defaults.region),
             endpoint: or(self.endpoint, &defaults.endpoint),
             iam_endpoint: or(self.iam_endpoint, &defaults.iam_endpoint),
@@ -144,6 +150,15 @@ impl RawAccount {
             proxy_file: self.proxy_file.or_else(|| proxy(&defaults.proxy_file)),
             ca_file: or(self.ca_file, &defaults.ca_file),
         }
+    }
+}
+
+impl RawLabels {
+    fn or(mut self, defaults: &Self) -> Self {
+        let own = |name: &Text| self.0.iter().any(|(known, _)| known.value == name.value);
+        let further: Vec<_> = defaults.0.iter().filter(|(name, _)| !own(name)).cloned().collect();
+        self.0.extend(further);
+        self
     }
 }
 
@@ -213,11 +228,37 @@ impl<'de> Visitor<'de> for CollectorsVisitor {
         Ok(RawCollectors::Only(only))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut switched = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            switched.push(entry);
-        }
-        Ok(RawCollectors::Switched(switched))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        entries(map).map(RawCollectors::Switched)
     }
+}
+
+impl<'de> Deserialize<'de> for RawLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because a map would lose the order and a name's place.
+        deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
+struct LabelsVisitor;
+
+impl<'de> Visitor<'de> for LabelsVisitor {
+    type Value = RawLabels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map from labels to their values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        entries(map).map(RawLabels)
+    }
+}
+
+/// The entries of a map, in the order of the file.
+fn entries<'de, A: MapAccess<'de>>(mut map: A) -> Result<Vec<(Text, Text)>, A::Error> {
+    let mut entries = Vec::new();
+    while let Some(entry) = map.next_entry()? {
+        entries.push(entry);
+    }
+    Ok(entries)
 }

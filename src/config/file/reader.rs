@@ -1,5 +1,6 @@
 //! Reads written values one by one and notes every one that is wrong, so that all are told at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_saphyr::{Location, Spanned};
@@ -17,13 +18,15 @@ pub(super) struct Reader<'a> {
     /// What relative paths in the file are relative to.
     base: &'a Path,
     pub(super) variables: Variables<'a>,
+    /// Labels that series have anyway.
+    pub(super) taken: &'a BTreeSet<&'a str>,
     pub(super) errors: Vec<ConfigError>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &'a Path, variables: Variables<'a>) -> Self {
+    pub(super) fn new(file: &'a Path, variables: Variables<'a>, taken: &'a BTreeSet<&'a str>) -> Self {
         let base = file.parent().unwrap_or(Path::new(""));
-        Self { file, base, variables, errors: Vec::new() }
+        Self { file, base, variables, taken, errors: Vec::new() }
     }
 
     /// Notes that what stands at a place under a key is wrong.

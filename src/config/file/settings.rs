@@ -1,12 +1,13 @@
 //! One account's settings, from what is written to what can be run.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::raw::{RawAccount, RawCollectors, RawLimits, RawMetrics};
+use super::raw::{RawAccount, RawCollectors, RawLabels, RawLimits, RawMetrics};
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::values;
@@ -24,6 +25,9 @@ const RETRY_BASES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duratio
 
 /// Retention of finished tasks: up to ten years of 365.25 days.
 const RETENTION: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(315_576_000);
+
+/// The most labels that an account can give: they stand on every one of its series.
+const MAX_LABELS: usize = 16;
 
 /// The words for [`RateUnit`].
 const UNITS: [(&str, RateUnit); 2] = [("mbit", RateUnit::Mbit), ("mbyte", RateUnit::Mbyte)];
@@ -49,6 +53,7 @@ impl Reader<'_> {
             region.clone().unwrap_or_else(stand_in_region),
             credentials.clone().unwrap_or(CredentialSource::Chain),
         );
+        self.labels(&mut account.labels, raw.labels.as_ref());
         self.scope(&mut account, raw);
         self.endpoints(&mut account, raw, region.is_some() && credentials.is_some());
         self.collectors(&mut account.collectors, raw, at, overrides);
@@ -57,6 +62,21 @@ impl Reader<'_> {
         self.filters(&mut account, raw);
         self.network(&mut account, raw);
         (name.is_some() && region.is_some() && credentials.is_some()).then_some(account)
+    }
+
+    fn labels(&mut self, labels: &mut BTreeMap<String, String>, raw: Option<&RawLabels>) {
+        let taken = self.taken;
+        let written = raw.map_or(&[][..], |raw| &raw.0);
+        for (name, value) in written {
+            let name = self.value("labels", Some(name), |name| values::label_name(name, taken));
+            let Some(name) = name else { continue };
+            let value = self.value(&format!("labels.{name}"), Some(value), values::label_value);
+            labels.extend(value.map(|value| (name, value)));
+        }
+        if let Some((name, _)) = written.get(MAX_LABELS) {
+            let problem = values::invalid(&name.value, format!("at most {MAX_LABELS} labels of an account"));
+            self.refuse(name.referenced, "labels", problem);
+        }
     }
 
     fn region(&mut self, raw: &RawAccount, at: Location, overrides: &Overrides) -> Option<Region> {

@@ -8,6 +8,7 @@ use crate::config::{
     ApiLimits, Collectors, Config, ConfigErrors, CredentialSource, Detail, Overrides, Region, Scope,
     SecretFrom,
 };
+use crate::metrics::label_names;
 use crate::model::{Collector, RateUnit};
 
 /// Stands wherever a secret could: no error may show it.
@@ -20,7 +21,7 @@ fn fixtures() -> PathBuf {
 fn parse_with(yaml: &str, variables: &[(&str, &str)], overrides: &Overrides) -> Result<Config, ConfigErrors> {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
     let environment = |name: &str| variables.get(name).map(|value| (*value).to_owned());
-    Config::parse(yaml, &fixtures().join("test.yml"), &environment, overrides)
+    Config::parse(yaml, &fixtures().join("test.yml"), &environment, overrides, &label_names())
 }
 
 fn parse(yaml: &str) -> Result<Config, ConfigErrors> {
@@ -43,7 +44,7 @@ fn full() -> Config {
         _ => name.starts_with("PROD_").then(|| "set".to_owned()),
     };
     let path = fixtures().join("full.yml");
-    Config::load(&path, &environment, &Overrides::default()).unwrap()
+    Config::load(&path, &environment, &Overrides::default(), &label_names()).unwrap()
 }
 
 #[test]
@@ -53,6 +54,8 @@ fn the_full_example_is_read_key_by_key() {
     let prod = &accounts[0];
     assert_eq!(prod.name.as_str(), "prod");
     assert_eq!(prod.region.as_str(), "ap-southeast-3", "from the defaults");
+    let labels: Vec<_> = prod.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(labels, ["env=prod", "team=migration"], "the latter from the defaults");
     assert_eq!(prod.endpoint.origin(), "https://sms.ap-southeast-3.myhuaweicloud.com");
     assert_eq!(prod.iam_endpoint.origin(), "https://iam.ap-southeast-3.myhuaweicloud.com");
     assert_eq!(prod.project_id.as_deref(), Some("07b0c5f2a6d84e2f9c3d1e0f5a6b7c8d"));
@@ -148,6 +151,58 @@ accounts:
 }
 
 #[test]
+fn labels_are_any_text_and_those_of_the_defaults_stand_behind_an_accounts_own() {
+    let yaml = r#"
+defaults: {region: cn-north-4, labels: {team: migration, env: prod}}
+accounts:
+  - {name: a, labels: {env: "q\" b\\ n\n 云", _x1: 007, on: no}}
+  - {name: b}
+"#;
+    let told: Vec<_> = parse(yaml).unwrap().accounts.into_iter().map(|account| account.labels).collect();
+    let labels = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let a = [("team", "migration"), ("env", "q\" b\\ n\n 云"), ("_x1", "007"), ("on", "no")];
+    assert_eq!(told, [labels(&a), labels(&[("team", "migration"), ("env", "prod")])]);
+}
+
+#[test]
+fn a_wrong_label_is_told_with_its_line_and_key() {
+    let yaml = r#"
+defaults: {region: cn-north-4}
+accounts:
+  - name: a
+    labels:
+      source_id: x
+      account: x
+      __name__: x
+      le: x
+      job: x
+      team-a: x
+      1st: x
+      "": x
+      empty: ""
+      nul: "a\0b"
+  - {name: b, labels: {l1: x, l2: x, l3: x, l4: x, l5: x, l6: x, l7: x, l8: x, l9: x, l10: x, l11: x, l12: x,
+      l13: x, l14: x, l15: x, l16: x, l17: x}}
+"#;
+    insta::assert_snapshot!(errors(yaml));
+    let long = |name: usize, value: usize| {
+        let (name, value) = ("n".repeat(name), "é".repeat(value));
+        parse(&format!("accounts: [{{name: a, region: cn-north-4, labels: {{{name}: {value}}}}}]"))
+    };
+    assert!(long(64, 256).is_ok() && long(65, 1).is_err() && long(1, 257).is_err());
+}
+
+#[test]
+fn no_account_can_give_a_label_that_a_family_of_the_catalogue_has() {
+    for name in label_names() {
+        let told = errors(&format!("accounts: [{{name: a, region: cn-north-4, labels: {{{name}: x}}}}]"));
+        assert!(told.starts_with("test.yml:1:51: labels: ") && told.contains(name), "{told}");
+    }
+}
+
+#[test]
 fn every_wrong_form_of_credentials_is_told() {
     let yaml = r#"
 defaults: {region: cn-north-4}
@@ -204,6 +259,10 @@ fn what_is_not_the_documented_shape_is_told_with_its_place() {
         "accounts:\n  - name: x\n    name: y",
         "accounts:\n  - name: x\n    credentials: {account: a, domain: b}",
         "accounts:\n  - name: x\n    limits: [1]",
+        "accounts:\n  - name: x\n    labels: [a]",
+        "accounts:\n  - name: x\n    labels: {team: [a]}",
+        "accounts:\n  - name: x\n    labels:\n      team:",
+        "accounts:\n  - name: x\n    labels:\n      team: a\n      team: b",
         "accounts:\n  - name: [x]",
         "accounts:\n  - name: x\n   region: y",
         "accounts:\n  - name: \"MaRkEd7SeCrEt",
@@ -294,7 +353,8 @@ fn a_file_that_is_missing_or_too_long_or_no_text_is_told_in_one_line() {
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        let error = Config::load(&path, &|_| None, &Overrides::default()).unwrap_err().to_string();
+        let error =
+            Config::load(&path, &|_| None, &Overrides::default(), &label_names()).unwrap_err().to_string();
         error.replace(&format!("{}/", directory.path().display()), "")
     };
     assert_eq!(load(None), "c.yml: the file: cannot be read (no such file); expected a configuration file");
@@ -328,7 +388,7 @@ proptest! {
     /// The full example with a piece cut out and marked secrets put in: whatever comes of it, no
     /// error shows the mark.
     #[test]
-    fn no_damage_to_the_file_makes_an_error_show_a_secret(from in 0usize..3200, length in 0usize..12, glue in "[ :{}\\[\\],&*!|>'\"\n-]{0,3}") {
+    fn no_damage_to_the_file_makes_an_error_show_a_secret(from in 0usize..3400, length in 0usize..12, glue in "[ :{}\\[\\],&*!|>'\"\n-]{0,3}") {
         let yaml = std::fs::read_to_string(fixtures().join("full.yml")).unwrap();
         let yaml = yaml.replace("PROD_SK", MARK).replace("secrets/secret-key", MARK).replace("PROD_PROXY", MARK);
         let mut chars: Vec<char> = yaml.chars().collect();

@@ -60,6 +60,9 @@ fn sort(error: &Error) -> (Option<&str>, Problem) {
         // What was found instead is left out: it quotes the value.
         return (None, Problem::Shape(expected.clone()));
     }
+    if let Error::NullIntoString { .. } = error {
+        return (None, Problem::Shape("a single value".to_owned()));
+    }
     if let Error::Unexpected { expected, .. } = error {
         return (None, Problem::Shape(shape(expected).to_owned()));
     }
@@ -110,6 +113,9 @@ fn key_near(yaml: &str, at: Location) -> Option<&str> {
     let end = line.char_indices().nth(column).map_or(line.len(), |(index, _)| index);
     let (before, after) = line.split_at_checked(end)?;
     let here = after.split_once(':').and_then(|(key, _)| printable(key));
-    let earlier = || printable(before.rsplit_once(':')?.0.rsplit([' ', '{', ',']).next()?);
+    // Where there is no value at all, the place is that of the colon.
+    let before =
+        if after.starts_with(':') { Some(before) } else { before.rsplit_once(':').map(|(key, _)| key) };
+    let earlier = || printable(before?.rsplit([' ', '{', ',']).next()?);
     here.or_else(earlier)
 }

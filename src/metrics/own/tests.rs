@@ -3,8 +3,16 @@ use crate::exposition::own::text004;
 use crate::metrics::{Subject, all};
 
 fn filled() -> Own {
+    filled_of(&[])
+}
+
+fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn filled_of(given: &[(&str, &str)]) -> Own {
     let own = Own::new(Build { version: "1", revision: "r", rustc: "c" });
-    let meters = own.account(&AccountName::new("a"));
+    let meters = own.account(&AccountName::new("a"), &labels(given));
     let at = Timestamp::from_millis(1000);
     let outcome = CollectorOutcome {
         at,
@@ -59,8 +67,29 @@ fn an_account_that_is_forgotten_leaves_no_series() {
 }
 
 #[test]
+fn every_series_of_an_account_has_its_labels_and_they_change_without_a_new_series() {
+    let plain = filled().text();
+    let with = |labels: &str| plain.replace("account=\"a\"", &format!("account=\"a\"{labels}"));
+    // What the process uses is not the same twice.
+    let own =
+        |text: &str| text.lines().filter(|line| !line.contains("process_")).collect::<Vec<_>>().join("\n");
+    let labelled = filled_of(&[("team", "x"), ("env", "q\" b\\ n\n")]);
+    let given = ",env=\"q\\\" b\\\\ n\\n\",team=\"x\"";
+    assert_eq!(own(&labelled.text()), own(&with(given)));
+    let name = AccountName::new("a");
+    labelled.relabel(&name, &labels(&[("team", "y")]));
+    labelled.account(&name, &labels(&[("not", "yet")])).refused();
+    let changed = with(",team=\"y\"");
+    let refused = "sms_exporter_auth_failures_total{account=\"a\",team=\"y\"}";
+    assert_eq!(
+        own(&labelled.text()),
+        own(&changed.replace(&format!("{refused} 1"), &format!("{refused} 2")))
+    );
+}
+
+#[test]
 fn permanent_credentials_have_no_expiry() {
     let own = filled();
-    own.account(&AccountName::new("a")).expiry(None);
+    own.account(&AccountName::new("a"), &BTreeMap::new()).expiry(None);
     assert!(!own.text().contains("credentials_expiry_timestamp_seconds{"));
 }

@@ -44,7 +44,7 @@ impl Rig {
         let own = Own::new(Build { version: "bench", revision: "bench", rustc: "bench" });
         let published = Published::default();
         let publisher = Publisher::new(published.clone(), own.clone());
-        let meters = own.account(&account.name);
+        let meters = own.account(&account.name, &account.labels);
         let transport = transport(&account, Arc::new(Meter(meters.clone()))).expect("a transport");
         let asks = Authenticator::new(&account, transport.clone(), Environment::new(|_| None));
         let clock = Clock::new(now);
