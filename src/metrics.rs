@@ -21,9 +21,11 @@ pub use events::Tally;
 pub use own::{AccountMeters, Build, CollectorOutcome, Own};
 pub use sheet::{Choice, Sheet};
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use crate::model::{Fleet, SourceId, Task, TaskId};
+use foldhash::fast::RandomState;
+
+use crate::model::{Fleet, Source, SourceId, Task, TaskId};
 
 /// Renders an account: its fleet, as far as it is fresh, and what was counted since the start.
 #[must_use]
@@ -42,22 +44,24 @@ pub fn render(account: &AccountLabels, fleet: &Fleet, tally: &Tally, choice: &Ch
 /// Which source each task belongs to, and what people call it.
 #[derive(Debug, Default)]
 struct Names<'a> {
-    by_task: BTreeMap<&'a TaskId, &'a crate::model::Source>,
-    fleet: Option<&'a Fleet>,
+    by_id: HashMap<&'a SourceId, &'a Source, RandomState>,
+    by_task: HashMap<&'a TaskId, &'a Source, RandomState>,
 }
 
 impl<'a> Names<'a> {
     fn of(fleet: &'a Fleet) -> Self {
-        let current = |source: &'a std::sync::Arc<crate::model::Source>| {
-            source.current_task.as_ref().map(|task| (&task.id, &**source))
-        };
-        Self { by_task: fleet.sources().iter().filter_map(current).collect(), fleet: Some(fleet) }
+        let sources = || fleet.sources().iter().map(|source| &**source);
+        let current = |source: &'a Source| source.current_task.as_ref().map(|task| (&task.id, source));
+        Self {
+            by_id: sources().map(|source| (&source.id, source)).collect(),
+            by_task: sources().filter_map(current).collect(),
+        }
     }
 
     /// The source of a task: the one that the task names, else the one that names the task.
-    fn source(&self, task: &Task) -> Option<&'a crate::model::Source> {
-        let named = task.source_id.as_ref().and_then(|id| self.fleet?.source(id));
-        named.map(|source| &**source).or_else(|| self.by_task.get(&task.id).copied())
+    fn source(&self, task: &Task) -> Option<&'a Source> {
+        let named = task.source_id.as_ref().and_then(|id| self.by_id.get(id));
+        named.or_else(|| self.by_task.get(&task.id)).copied()
     }
 
     /// Id and name of a task's source, empty where nobody says them.

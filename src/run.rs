@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const MISUSE: u8 = 2;
 
 /// Runs the program with its arguments, of which the first is its name.
-pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+pub fn main(arguments: std::env::ArgsOs) -> ExitCode {
     let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
         Err(stop) => return say(stop),

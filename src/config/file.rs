@@ -63,7 +63,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
 use self::raw::{RawAccount, RawConfig};
 use self::reader::Reader;
@@ -146,11 +146,10 @@ impl Reader<'_> {
 
     fn accounts(&mut self, raw: RawConfig, overrides: &Overrides) -> Vec<Account> {
         let defaults = raw.defaults.map(|defaults| self.defaults(defaults, overrides)).unwrap_or_default();
-        let (written, at) =
-            raw.accounts.map_or((Vec::new(), None), |list| (list.value, Some(list.referenced)));
+        let written = raw.accounts.unwrap_or_default();
         if written.is_empty() {
             let problem = Problem::Missing("a list of at least one account".into());
-            self.refuse_at_start(at, "accounts", problem);
+            self.refuse_first_line("accounts", problem);
         }
         let mut accounts = Vec::new();
         let mut lines: Vec<(String, u64)> = Vec::new();
@@ -199,13 +198,6 @@ impl Reader<'_> {
         let one_region = chained.windows(2).all(|pair| pair[0].region == pair[1].region);
         for account in chained.iter_mut().filter(|_| one_region) {
             account.project_id = account.project_id.take().or_else(|| project.clone());
-        }
-    }
-
-    fn refuse_at_start(&mut self, at: Option<Location>, key: &str, problem: Problem) {
-        match at {
-            Some(at) => self.refuse(at, key, problem),
-            None => self.refuse_first_line(key, problem),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What stands on the page and what does not, fleet by fleet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 

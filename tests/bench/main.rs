@@ -28,6 +28,7 @@ fn main() {
         ["instructions", part] => instructions::run(part),
         ["serve", lists] => support::stand_in::serve(Path::new(lists)),
         ["poll-exporter", _, origin] => poll::exporter(origin),
+        ["poll-slow", _, origin] => poll::slowly(origin),
         ["poll-plain", lists, origin] => poll::plainly(Path::new(lists), origin),
         _ => panic!("poll, scrape or instructions; not {arguments:?}"),
     }

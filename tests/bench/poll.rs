@@ -4,15 +4,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use huaweicloud_sms_exporter::config::ApiLimits;
 use huaweicloud_sms_exporter::exposition::{Encoding, Format};
 
 use crate::support::cost::{Cost, costs, forget_peak, memory};
 use crate::support::rig::{Rig, Stages};
-use crate::support::stand_in::{StandIn, change};
+use crate::support::stand_in::{StandIn, change, delay};
 use crate::support::{pages, plain};
 
 /// A poll with nothing known, and nine in each of which one object of a hundred changed.
 const POLLS: usize = 10;
+
+/// Milliseconds that a slow service takes for an answer.
+const LATENCY: usize = 50;
 
 /// The fleets that are compared.
 const SIZES: [usize; 3] = [1_000, 10_000, 65_000];
@@ -23,11 +27,12 @@ pub(crate) fn compare(sizes: &[usize]) {
     for size in sizes {
         let lists = pages::of(*size);
         let stand_in = StandIn::start(&lists);
-        for part in ["poll-exporter", "poll-plain"] {
+        for part in ["poll-exporter", "poll-slow", "poll-plain"] {
             let program = std::env::current_exe().expect("a program knows where it is");
             let status = Command::new(program).arg(part).arg(&lists).arg(&stand_in.origin).status();
             assert!(status.is_ok_and(|status| status.success()), "{part} failed");
             change(&stand_in.origin, 0);
+            delay(&stand_in.origin, 0);
         }
     }
 }
@@ -81,6 +86,22 @@ fn table(cold: &Stages, warm: &Stages) {
     row("**whole poll**", Stages::total);
     let ratio = warm.total().cpu.as_secs_f64() / cold.total().cpu.as_secs_f64();
     println!("\nA poll after 1 % changed costs {ratio:.2} of a cold one.");
+}
+
+/// A cold poll of a service that thinks before each answer, within the governor's bound on requests at once.
+#[expect(clippy::print_stdout, reason = "the result")]
+pub(crate) fn slowly(origin: &str) {
+    delay(origin, LATENCY);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut rig = Rig::new(origin);
+    let read = runtime.block_on(rig.poll()).read;
+    let (requests, at_once) = (rig.requests(), to_u64(ApiLimits::default().concurrency));
+    let bound = Duration::from_millis(requests.div_ceil(at_once) * to_u64(LATENCY));
+    println!(
+        "\nWith {LATENCY} ms before each answer, {requests} requests, {at_once} at once, took {}; {} is the least.",
+        millis(read.wall),
+        millis(bound)
+    );
 }
 
 /// The plain way, with the same bytes received by the same client.

@@ -12,8 +12,9 @@ use serde_saphyr::Spanned;
 /// A scalar with its place.
 pub(super) type Text = Spanned<String>;
 
-/// A list of scalars with its place.
-pub(super) type Texts = Spanned<Vec<Text>>;
+/// A list of scalars. Lists have no place of their own: serde's code for a value with a place is made twice, and
+/// so is that of every place within.
+pub(super) type Texts = Vec<Text>;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -22,7 +23,7 @@ pub(super) struct RawConfig {
     pub(super) poll_interval: Option<Text>,
     pub(super) stale_after: Option<Text>,
     pub(super) defaults: Option<Spanned<RawAccount>>,
-    pub(super) accounts: Option<Spanned<Vec<Spanned<RawAccount>>>>,
+    pub(super) accounts: Option<Vec<Spanned<RawAccount>>>,
 }
 
 /// An account, or the defaults of all.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 
-use super::raw::Text;
+use super::raw::{Text, Texts};
 use crate::config::environment::Variables;
 use crate::config::error::{ConfigError, Place, Problem};
 use crate::config::values;
@@ -69,10 +69,10 @@ impl<'a> Reader<'a> {
     pub(super) fn values<T>(
         &mut self,
         key: &str,
-        texts: Option<&Spanned<Vec<Text>>>,
+        texts: Option<&Texts>,
         read: impl Fn(&str) -> Result<T, Problem>,
     ) -> Vec<T> {
-        let texts = texts.map_or(&[][..], |texts| &texts.value);
+        let texts = texts.map_or(&[][..], |texts| texts);
         texts.iter().filter_map(|text| self.value(key, Some(text), &read)).collect()
     }
 

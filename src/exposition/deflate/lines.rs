@@ -276,9 +276,9 @@ impl Sink for Writer<'_> {
         // No code is longer than two bytes.
         self.room(bytes.len() * 2);
         let (fours, rest) = bytes.as_chunks::<4>();
-        for four in fours {
-            let [first, second, third, fourth] = four.map(|byte| self.literals[usize::from(byte)]);
-            let together = first.then(second).then(third.then(fourth));
+        for [first, second, third, fourth] in fours {
+            let code = |byte: &u8| self.literals[usize::from(*byte)];
+            let together = code(first).then(code(second)).then(code(third).then(code(fourth)));
             self.put(together.bits, together.length);
         }
         for byte in rest {

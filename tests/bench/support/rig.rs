@@ -71,6 +71,13 @@ impl Rig {
         Stages { read, diff, render, publish }
     }
 
+    /// Requests that were sent so far.
+    pub(crate) fn requests(&self) -> u64 {
+        let text = self.own.text();
+        let counts = text.lines().filter(|line| line.starts_with("sms_exporter_api_requests_total{"));
+        counts.map(|line| line.rsplit(' ').next().map_or(0, |count| count.parse().expect("a count"))).sum()
+    }
+
     /// Sources and tasks that are known.
     pub(crate) fn objects(&self) -> (usize, usize) {
         (self.ledger.fleet().sources().len(), self.ledger.fleet().tasks().len())

@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -41,9 +43,18 @@ impl StandIn {
 
 /// Tells the service that from now on `generation` objects of a hundred have changed.
 pub(crate) fn change(origin: &str, generation: usize) {
+    tell(origin, "generation", generation);
+}
+
+/// Tells the service to wait for so many milliseconds before each answer.
+pub(crate) fn delay(origin: &str, millis: usize) {
+    tell(origin, "delay", millis);
+}
+
+fn tell(origin: &str, what: &str, number: usize) {
     let address = origin.strip_prefix("http://").expect("an origin");
     let mut stream = TcpStream::connect(address).expect("the stand-in listens");
-    let request = format!("GET /generation?offset={generation} HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /{what}?offset={number} HTTP/1.1\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("the stand-in reads");
     let mut head = [0; 12];
     stream.read_exact(&mut head).expect("the stand-in answers");
@@ -65,14 +76,25 @@ pub(crate) fn serve(lists: &Path) {
     let pages = Arc::new(RwLock::new(assemble(&objects, &overview, 0)));
     println!("{}", listener.local_addr().expect("a bound port").port());
     let objects = Arc::new(objects);
+    let delay = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming().flatten() {
         let (pages, objects, overview) = (Arc::clone(&pages), Arc::clone(&objects), Arc::clone(&overview));
+        let delay = Arc::clone(&delay);
         std::thread::spawn(move || {
             converse(stream, |path, offset| {
-                if path == "/generation" {
-                    *pages.write().expect("nobody panics") = assemble(&objects, &overview, offset);
-                    return Some(Arc::default());
+                match path {
+                    "/generation" => {
+                        *pages.write().expect("nobody panics") = assemble(&objects, &overview, offset);
+                        return Some(Arc::default());
+                    }
+                    "/delay" => {
+                        delay.store(offset, Ordering::Relaxed);
+                        return Some(Arc::default());
+                    }
+                    _ => {}
                 }
+                let millis = u64::try_from(delay.load(Ordering::Relaxed)).expect("a short wait");
+                std::thread::sleep(Duration::from_millis(millis));
                 pages.read().expect("nobody panics").get(&(path.to_owned(), offset)).cloned()
             })
         });
