@@ -7,38 +7,43 @@ use std::time::Duration;
 use huaweicloud_sms_exporter::exposition::{Encoding, Format};
 
 use crate::support::pages;
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, Until};
 use crate::support::stand_in::StandIn;
 
 /// Enough for the work to outweigh the start of the program, few enough for valgrind.
-const SOURCES: usize = 400;
+const SOURCES: usize = 200;
 
-/// Does one part of the work; `none` does what all parts have in common, to be taken off.
+/// Scrapes of one page.
+const SCRAPES: usize = 100;
+
+/// Does the work up to a part; `none` does what all have in common. What a part takes is what it has more than the
+/// part before it.
 pub(crate) fn run(part: &str) {
     let lists = pages::of(SOURCES);
     let stand_in = StandIn::start(&lists);
     // One thread, so that nothing depends on who is scheduled when.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut rig = Rig::new(&stand_in.origin);
+    let mut poll = |rig: &mut Rig, until| drop(black_box(runtime.block_on(rig.poll_until(until))));
     match part {
         "none" => {}
-        "poll" => polls(&runtime, &mut rig, 1),
-        "polls" => polls(&runtime, &mut rig, 3),
+        "read" => poll(&mut rig, Until::Read),
+        "render" => poll(&mut rig, Until::Rendered),
+        "poll" => poll(&mut rig, Until::Published),
+        "again" => (0..2).for_each(|_| poll(&mut rig, Until::Published)),
         "scrapes" => {
-            polls(&runtime, &mut rig, 1);
-            let page = rig.published.latest().expect("polled");
-            for _ in 0..100 {
-                let body = page.respond(Format::OpenMetrics100, Encoding::Gzip, &rig.own.text(), None);
-                black_box(body.length());
-            }
+            poll(&mut rig, Until::Published);
+            scrape(&rig);
         }
-        _ => panic!("none, poll, polls or scrapes; not {part}"),
+        _ => panic!("none, read, render, poll, again or scrapes; not {part}"),
     }
     runtime.shutdown_timeout(Duration::ZERO);
 }
 
-fn polls(runtime: &tokio::runtime::Runtime, rig: &mut Rig, count: usize) {
-    for _ in 0..count {
-        black_box(runtime.block_on(rig.poll()));
+fn scrape(rig: &Rig) {
+    let page = rig.published.latest().expect("polled");
+    for _ in 0..SCRAPES {
+        let body = page.respond(Format::OpenMetrics100, Encoding::Gzip, &rig.own.text(), None);
+        black_box(body.length());
     }
 }

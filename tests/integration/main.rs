@@ -27,5 +27,6 @@ mod samples;
 mod secrets;
 mod siege;
 mod soak;
+mod speed;
 mod storage;
 mod webtls;

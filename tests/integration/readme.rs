@@ -6,12 +6,13 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use huaweicloud_sms_exporter::config::{Config, Overrides};
 use huaweicloud_sms_exporter::exposition::Kind;
 use huaweicloud_sms_exporter::metrics::{Entry, Subject, all, label_names};
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -55,11 +56,12 @@ fn row(entry: &Entry) -> String {
     format!("| {} |\n", cells.map(cell).join(" | "))
 }
 
-#[test]
-fn the_table_of_metrics_is_the_catalogue() {
+/// Holds a part of the README to what it is made of, or rewrites it.
+pub(crate) fn is_made(name: &str, made: &str) {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let readme = readme();
-    let (before, between, after) = parts(&readme, "metrics");
-    let made = tables();
+    let (before, between, after) = parts(&readme, name);
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         fs::write(root().join("README.md"), format!("{before}{made}{after}"))
             .expect("README.md can be written");
@@ -67,9 +69,14 @@ fn the_table_of_metrics_is_the_catalogue() {
     }
     assert!(
         between == made,
-        "README.md's metrics are not the catalogue's; INSTA_UPDATE=always cargo test --test integration \
-         readme rewrites them. As made:\n{made}"
+        "README.md's part {name} is not what it is made of; INSTA_UPDATE=always cargo test --test integration \
+         made rewrites it. As made:\n{made}"
     );
+}
+
+#[test]
+fn the_table_of_metrics_is_made_of_the_catalogue() {
+    is_made("metrics", &tables());
 }
 
 #[test]

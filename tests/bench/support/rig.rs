@@ -25,6 +25,17 @@ pub(crate) struct Rig {
     pub(crate) own: Own,
 }
 
+/// How far a poll goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Pages received and decoded.
+    Read,
+    /// Fleets compared, sample lines written.
+    Rendered,
+    /// Blocks deflated, the page published.
+    Published,
+}
+
 /// What the stages of one poll cost. Receiving is measured apart, because it and decoding overlap.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stages {
@@ -59,14 +70,25 @@ impl Rig {
 
     /// One poll, stage by stage.
     pub(crate) async fn poll(&mut self) -> Stages {
+        self.poll_until(Until::Published).await
+    }
+
+    /// The first stages of a poll; nobody learns what they found.
+    pub(crate) async fn poll_until(&mut self, until: Until) -> Stages {
         let meter = cost::Meter::start();
         let fleet = self.ledger.fleet().clone();
         let readings = self.reader.read(&fleet).await;
         let read = meter.stop();
+        if until == Until::Read {
+            return Stages { read, ..Stages::default() };
+        }
         let ((), diff) = cost::costs(|| self.ledger.take(readings));
         // The exporter holds no second handle to the last fleet while it renders the next.
         drop(fleet);
         let (rendered, render) = cost::costs(|| self.ledger.render(now()));
+        if until == Until::Rendered {
+            return Stages { read, diff, render, ..Stages::default() };
+        }
         let ((), publish) = cost::costs(|| self.publisher.publish(rendered));
         Stages { read, diff, render, publish }
     }
