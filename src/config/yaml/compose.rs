@@ -125,7 +125,7 @@ impl<'a> Composer<'a> {
             let Node { value: key, at } = self.node(event, at, depth + 1)?;
             let (event, value_at) = self.next()?;
             let value = self.node(event, value_at, depth + 1)?;
-            let Value::Text(key) = key else { return Err(Fault::shape(at, None, "a key of one word")) };
+            let Value::Text(key) = key else { return Err(Fault::shape(at, None, "a text as key")) };
             if is_merge {
                 merge(value, &mut merged)?;
                 continue;
