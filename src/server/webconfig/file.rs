@@ -13,7 +13,6 @@ use std::str::FromStr;
 use std::time::Duration;
 use tracing::warn;
 
-#[derive(Default)]
 struct RawFile {
     tls: Option<Placed<RawTls>>,
     http: RawHttp,

@@ -32,6 +32,8 @@ fn what_the_toolkit_accepts_is_accepted() {
         "tls_server_config:\n  cert_file: ''\n  key_file: ''\n",
         "http_server_config:\n  http2: no\n",
         "rate_limit:\n  interval: 0\n  burst: 0\n",
+        "rate_limit:\n  interval: 1s\n  burst: 0x1_0\n",
+        "~",
     ] {
         assert!(accepted(plain).tls.is_none(), "{plain}");
     }
