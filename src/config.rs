@@ -14,6 +14,7 @@ mod filter;
 mod overrides;
 mod secret;
 mod values;
+pub(crate) mod yaml;
 
 pub use account::{Account, ApiLimits, Collectors, Detail, Scope};
 pub use credentials::{CredentialKind, CredentialSource};

@@ -63,13 +63,12 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
-
 use self::raw::{RawAccount, RawConfig};
 use self::reader::Reader;
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
 use super::values;
+use super::yaml::{Placed, START};
 use super::{
     Account, Config, ConfigErrors, CredentialSource, DEFAULT_POLL_INTERVAL, MAX_POLL_INTERVAL,
     MIN_POLL_INTERVAL, Overrides, default_stale_after,
@@ -137,7 +136,7 @@ impl Reader<'_> {
             (Ok(()), _) => {}
             (Err(_), Some(written)) if overrides.stale_after.is_none() => {
                 let problem = Problem::Stale(stale_after, interval.saturating_mul(2));
-                self.refuse(written.referenced, "stale_after", problem);
+                self.refuse(written.at, "stale_after", problem);
             }
             (Err(error), _) => self.errors.push(error),
         }
@@ -146,14 +145,14 @@ impl Reader<'_> {
 
     fn accounts(&mut self, raw: RawConfig, overrides: &Overrides) -> Vec<Account> {
         let defaults = raw.defaults.map(|defaults| self.defaults(defaults, overrides)).unwrap_or_default();
-        let written = raw.accounts.unwrap_or_default();
+        let (at, written) = raw.accounts.map_or((START, Vec::new()), |list| (list.at, list.value));
         if written.is_empty() {
             let problem = Problem::Missing("a list of at least one account".into());
-            self.refuse_first_line("accounts", problem);
+            self.refuse(at, "accounts", problem);
         }
         let mut accounts = Vec::new();
         let mut lines: Vec<(String, u64)> = Vec::new();
-        for Spanned { value: account, referenced: at, .. } in written {
+        for Placed { value: account, at } in written {
             self.note_name(&account, &mut lines);
             let merged = account.or(&defaults);
             if let Some(account) = self.account(&merged, at, overrides) {
@@ -165,11 +164,11 @@ impl Reader<'_> {
     }
 
     /// Judges the defaults by themselves, so that what no account uses is held to the same rules.
-    fn defaults(&mut self, defaults: Spanned<RawAccount>, overrides: &Overrides) -> RawAccount {
-        let Spanned { value: defaults, referenced: at, .. } = defaults;
+    fn defaults(&mut self, defaults: Placed<RawAccount>, overrides: &Overrides) -> RawAccount {
+        let Placed { value: defaults, at } = defaults;
         if let Some(name) = &defaults.name {
             let known = "the settings of an account other than its name".to_owned();
-            self.refuse(name.referenced, "defaults.name", Problem::UnknownKey(known));
+            self.refuse(name.at, "defaults.name", Problem::UnknownKey(known));
         }
         let before = std::mem::take(&mut self.errors);
         drop(self.account(&defaults, at, overrides));
@@ -181,8 +180,8 @@ impl Reader<'_> {
     fn note_name(&mut self, account: &RawAccount, lines: &mut Vec<(String, u64)>) {
         let Some(name) = &account.name else { return };
         match lines.iter().find(|(known, _)| *known == name.value) {
-            Some((_, line)) => self.refuse(name.referenced, "name", Problem::DuplicateName(*line)),
-            None => lines.push((name.value.clone(), name.referenced.line())),
+            Some((_, line)) => self.refuse(name.at, "name", Problem::DuplicateName(*line)),
+            None => lines.push((name.value.clone(), name.at.line)),
         }
     }
 

@@ -44,14 +44,12 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// Crates that only some rooms may use, and the paths of those rooms.
-const CRATES: [(&[&str], &[&str]); 4] = [
+const CRATES: [(&[&str], &[&str]); 5] = [
     (&["reqwest"], &["api", "auth"]),
     (&["hyper", "hyper_util"], &["server", "simulator"]),
     // What is written in files and sent over wires; the simulator's own JSON is one of the latter.
-    (
-        &["serde", "serde_json", "serde_saphyr"],
-        &["config/file", "api", "auth", "server/webconfig", "simulator", "storage"],
-    ),
+    (&["serde", "serde_json"], &["api", "auth", "simulator", "storage"]),
+    (&["granit_parser"], &["config/yaml"]),
     (&["prometheus_client"], &["metrics", "exposition"]),
 ];
 

@@ -1,17 +1,16 @@
 //! `credentials`: exactly one of its forms, and never a secret itself.
 
-use serde_saphyr::{Location, Spanned};
-
-use super::raw::{RawCredentials, Text};
+use super::raw::RawCredentials;
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::Problem;
 use crate::config::values;
+use crate::config::yaml::{At, Placed, Text};
 use crate::config::{CredentialKind, CredentialSource};
 
 impl Reader<'_> {
     /// The source of an account's credentials; the chain where nothing is said.
-    pub(super) fn credentials(&mut self, raw: Option<&Spanned<RawCredentials>>) -> Option<CredentialSource> {
-        let Some(Spanned { value: raw, referenced: at, .. }) = raw else {
+    pub(super) fn credentials(&mut self, raw: Option<&Placed<RawCredentials>>) -> Option<CredentialSource> {
+        let Some(Placed { value: raw, at }) = raw else {
             return Some(CredentialSource::Chain);
         };
         self.refuse_inline(raw);
@@ -31,13 +30,13 @@ impl Reader<'_> {
         ];
         for (key, name, written) in inline {
             if let Some(written) = written {
-                self.refuse(written.referenced, key, Problem::Inline { key: name });
+                self.refuse(*written, key, Problem::Inline { key: name });
             }
         }
     }
 
     /// Which form is written; keys of another form beside it are refused.
-    fn form(&mut self, raw: &RawCredentials, at: Location) -> Option<Form> {
+    fn form(&mut self, raw: &RawCredentials, at: At) -> Option<Form> {
         let written: Vec<_> = Form::ALL.into_iter().filter_map(|form| Some((form, form.at(raw)?))).collect();
         match written.as_slice() {
             [(form, _)] => Some(*form),
@@ -56,7 +55,7 @@ impl Reader<'_> {
         }
     }
 
-    fn keys(&mut self, raw: &RawCredentials, at: Location) -> Option<CredentialSource> {
+    fn keys(&mut self, raw: &RawCredentials, at: At) -> Option<CredentialSource> {
         let access_key = self.secret(&access_key(raw));
         let secret_key = self.secret(&secret_key(raw));
         let security_token = self.secret(&security_token(raw));
@@ -65,7 +64,7 @@ impl Reader<'_> {
         Some(CredentialSource::Keys { access_key: access_key?, secret_key: secret_key?, security_token })
     }
 
-    fn password(&mut self, raw: &RawCredentials, at: Location) -> Option<CredentialSource> {
+    fn password(&mut self, raw: &RawCredentials, at: At) -> Option<CredentialSource> {
         let hidden = |text: &str| {
             values::name(text).map_err(|_| Problem::InvalidSecret("a name of 1 to 64 characters".into()))
         };
@@ -80,7 +79,7 @@ impl Reader<'_> {
         Some(CredentialSource::Password { user: user?, domain: domain?, password: password? })
     }
 
-    fn need(&mut self, at: Location, key: &str, missing: bool, expected: &'static str) {
+    fn need(&mut self, at: At, key: &str, missing: bool, expected: &'static str) {
         if missing {
             self.refuse(at, &format!("credentials.{key}"), Problem::Missing(expected.into()));
         }
@@ -96,7 +95,7 @@ impl Reader<'_> {
         let Some(file) = &raw.profile_file else { return Some(kind.into()) };
         if kind != CredentialKind::Profile {
             let problem = Problem::Conflict("a source other than profile");
-            self.refuse(file.referenced, "credentials.profile_file", problem);
+            self.refuse(file.at, "credentials.profile_file", problem);
             return None;
         }
         let path = self.readable_path("credentials.profile_file", Some(file))?;
@@ -124,8 +123,8 @@ impl Form {
     }
 
     /// Where the first key of this form stands.
-    fn at(self, raw: &RawCredentials) -> Option<Location> {
-        let text = |text: &Option<Text>| text.as_ref().map(|text| text.referenced);
+    fn at(self, raw: &RawCredentials) -> Option<At> {
+        let text = |text: &Option<Text>| text.as_ref().map(|text| text.at);
         match self {
             Self::Keys => {
                 let places = [access_key(raw), secret_key(raw), security_token(raw)];

@@ -1,34 +1,21 @@
 //! The file as it is written: every scalar a text with its place, nothing judged yet.
-//!
-//! Texts rather than numbers, because an id of digits must keep its zeros, and because a value that
-//! is wrong is then told by us, with its key, rather than by the YAML library, which would quote it.
 
-use std::fmt;
+use crate::config::yaml::{At, Fields, Listing, Placed, Text, Texts};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
-
-/// A scalar with its place.
-pub(super) type Text = Spanned<String>;
-
-/// A list of scalars. Lists have no place of their own: serde's code for a value with a place is made twice, and
-/// so is that of every place within.
-pub(super) type Texts = Vec<Text>;
+/// How `collectors` can be written.
+const COLLECTORS: &str = "a list of collectors, or a map from collectors to true or false";
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct RawConfig {
     pub(super) poll_interval: Option<Text>,
     pub(super) stale_after: Option<Text>,
-    pub(super) defaults: Option<Spanned<RawAccount>>,
-    pub(super) accounts: Option<Vec<Spanned<RawAccount>>>,
+    pub(super) defaults: Option<Placed<RawAccount>>,
+    pub(super) accounts: Option<Placed<Vec<Placed<RawAccount>>>>,
 }
 
 /// An account, or the defaults of all.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RawAccount {
     pub(super) name: Option<Text>,
     pub(super) labels: Option<RawLabels>,
@@ -40,8 +27,9 @@ pub(super) struct RawAccount {
     pub(super) scope: Option<Text>,
     pub(super) enterprise_project_id: Option<Text>,
     pub(super) migproject: Option<Text>,
-    pub(super) credentials: Option<Spanned<RawCredentials>>,
-    pub(super) collectors: Option<Spanned<RawCollectors>>,
+    pub(super) credentials: Option<Placed<RawCredentials>>,
+    /// Those that are on, or a map that switches some.
+    pub(super) collectors: Option<Placed<Listing>>,
     pub(super) migrate_speed_unit: Option<Text>,
     pub(super) disk_io_unit: Option<Text>,
     pub(super) source_clock_offset: Option<Text>,
@@ -57,9 +45,9 @@ pub(super) struct RawAccount {
     pub(super) ca_file: Option<Text>,
 }
 
-/// `credentials`. The last three are never accepted; they stand here to be refused in our words.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `credentials`. The last four are never accepted: they stand here to be refused in our words, and
+/// what was written is forgotten at once.
+#[derive(Clone, Debug)]
 pub(super) struct RawCredentials {
     pub(super) source: Option<Text>,
     pub(super) profile_file: Option<Text>,
@@ -70,23 +58,17 @@ pub(super) struct RawCredentials {
     pub(super) security_token_env: Option<Text>,
     pub(super) security_token_file: Option<Text>,
     pub(super) user: Option<Text>,
-    #[serde(alias = "account")]
     pub(super) domain: Option<Text>,
     pub(super) password_env: Option<Text>,
     pub(super) password_file: Option<Text>,
-    pub(super) access_key: Option<Spanned<Hidden>>,
-    pub(super) secret_key: Option<Spanned<Hidden>>,
-    pub(super) security_token: Option<Spanned<Hidden>>,
-    pub(super) password: Option<Spanned<Hidden>>,
+    pub(super) access_key: Option<At>,
+    pub(super) secret_key: Option<At>,
+    pub(super) security_token: Option<At>,
+    pub(super) password: Option<At>,
 }
 
-/// Whatever was written; forgotten at once.
-#[derive(Clone, Debug)]
-pub(super) struct Hidden;
-
 /// `limits`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RawLimits {
     pub(super) requests_per_second: Option<Text>,
     pub(super) burst: Option<Text>,
@@ -99,26 +81,59 @@ pub(super) struct RawLimits {
 }
 
 /// `metrics`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RawMetrics {
     pub(super) allow: Option<Texts>,
     pub(super) deny: Option<Texts>,
     pub(super) max_series_per_family: Option<Text>,
 }
 
-/// `collectors`: a list of those that are on, or a map that switches some.
-#[derive(Clone, Debug)]
-pub(super) enum RawCollectors {
-    Only(Vec<Text>),
-    Switched(Vec<(Text, Text)>),
-}
-
 /// `labels`: names and values, in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawLabels(pub(super) Vec<(Text, Text)>);
 
+impl RawConfig {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            poll_interval: fields.text("poll_interval"),
+            stale_after: fields.text("stale_after"),
+            defaults: fields.map("defaults", RawAccount::read),
+            accounts: fields.maps("accounts", RawAccount::read),
+        }
+    }
+}
+
 impl RawAccount {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            name: fields.text("name"),
+            labels: fields.pairs("labels").map(RawLabels),
+            region: fields.text("region"),
+            endpoint: fields.text("endpoint"),
+            iam_endpoint: fields.text("iam_endpoint"),
+            project_id: fields.text("project_id"),
+            domain_id: fields.text("domain_id"),
+            scope: fields.text("scope"),
+            enterprise_project_id: fields.text("enterprise_project_id"),
+            migproject: fields.text("migproject"),
+            credentials: fields.map("credentials", RawCredentials::read),
+            collectors: fields.listing("collectors", COLLECTORS),
+            migrate_speed_unit: fields.text("migrate_speed_unit"),
+            disk_io_unit: fields.text("disk_io_unit"),
+            source_clock_offset: fields.text("source_clock_offset"),
+            limits: fields.map("limits", RawLimits::read).map(|written| written.value),
+            detail: fields.text("detail"),
+            finished_retention: fields.text("finished_retention"),
+            name_include: fields.texts("name_include"),
+            name_exclude: fields.texts("name_exclude"),
+            metrics: fields.map("metrics", RawMetrics::read).map(|written| written.value),
+            proxy: fields.text("proxy"),
+            proxy_env: fields.text("proxy_env"),
+            proxy_file: fields.text("proxy_file"),
+            ca_file: fields.text("ca_file"),
+        }
+    }
+
     /// This account, with what it does not say from `defaults`: `labels`, `limits` and `metrics` key by key,
     /// every other key as a whole. An account's own proxy replaces the defaults' in whatever form.
     pub(super) fn or(self, defaults: &Self) -> Self {
@@ -154,6 +169,29 @@ impl RawAccount {
     }
 }
 
+impl RawCredentials {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            source: fields.text("source"),
+            profile_file: fields.text("profile_file"),
+            access_key_env: fields.text("access_key_env"),
+            access_key_file: fields.text("access_key_file"),
+            secret_key_env: fields.text("secret_key_env"),
+            secret_key_file: fields.text("secret_key_file"),
+            security_token_env: fields.text("security_token_env"),
+            security_token_file: fields.text("security_token_file"),
+            user: fields.text("user"),
+            domain: fields.either(["account", "domain"]),
+            password_env: fields.text("password_env"),
+            password_file: fields.text("password_file"),
+            access_key: fields.place("access_key"),
+            secret_key: fields.place("secret_key"),
+            security_token: fields.place("security_token"),
+            password: fields.place("password"),
+        }
+    }
+}
+
 impl RawLabels {
     fn or(mut self, defaults: &Self) -> Self {
         let own = |name: &Text| self.0.iter().any(|(known, _)| known.value == name.value);
@@ -164,6 +202,19 @@ impl RawLabels {
 }
 
 impl RawLimits {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            requests_per_second: fields.text("requests_per_second"),
+            burst: fields.text("burst"),
+            concurrency: fields.text("concurrency"),
+            request_timeout: fields.text("request_timeout"),
+            connect_timeout: fields.text("connect_timeout"),
+            poll_timeout: fields.text("poll_timeout"),
+            retry_base: fields.text("retry_base"),
+            max_body: fields.text("max_body"),
+        }
+    }
+
     fn or(self, defaults: &Self) -> Self {
         Self {
             requests_per_second: or(self.requests_per_second, &defaults.requests_per_second),
@@ -179,6 +230,14 @@ impl RawLimits {
 }
 
 impl RawMetrics {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            allow: fields.texts("allow"),
+            deny: fields.texts("deny"),
+            max_series_per_family: fields.text("max_series_per_family"),
+        }
+    }
+
     fn or(self, defaults: &Self) -> Self {
         Self {
             allow: or(self.allow, &defaults.allow),
@@ -197,69 +256,4 @@ fn merged<T: Clone>(own: Option<T>, default: &Option<T>, merge: impl Fn(T, &T) -
         (Some(own), Some(default)) => Some(merge(own, default)),
         (own, default) => or(own, default),
     }
-}
-
-impl<'de> Deserialize<'de> for Hidden {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawCollectors {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand, because an untagged enum would lose the places.
-        deserializer.deserialize_any(CollectorsVisitor)
-    }
-}
-
-struct CollectorsVisitor;
-
-impl<'de> Visitor<'de> for CollectorsVisitor {
-    type Value = RawCollectors;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of collectors, or a map from collectors to true or false")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut only = Vec::new();
-        while let Some(text) = seq.next_element()? {
-            only.push(text);
-        }
-        Ok(RawCollectors::Only(only))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        entries(map).map(RawCollectors::Switched)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawLabels {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand, because a map would lose the order and a name's place.
-        deserializer.deserialize_map(LabelsVisitor)
-    }
-}
-
-struct LabelsVisitor;
-
-impl<'de> Visitor<'de> for LabelsVisitor {
-    type Value = RawLabels;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map from labels to their values")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        entries(map).map(RawLabels)
-    }
-}
-
-/// The entries of a map, in the order of the file.
-fn entries<'de, A: MapAccess<'de>>(mut map: A) -> Result<Vec<(Text, Text)>, A::Error> {
-    let mut entries = Vec::new();
-    while let Some(entry) = map.next_entry()? {
-        entries.push(entry);
-    }
-    Ok(entries)
 }

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_saphyr::Location;
-
-use super::raw::{Text, Texts};
 use crate::config::environment::Variables;
 use crate::config::error::{ConfigError, Place, Problem};
 use crate::config::values;
+use crate::config::yaml::{At, Text, Texts};
 use crate::config::{SecretError, SecretFrom};
 
 /// Reads the values of one file.
@@ -30,15 +28,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes that what stands at a place under a key is wrong.
-    pub(super) fn refuse(&mut self, at: Location, key: &str, problem: Problem) {
+    pub(super) fn refuse(&mut self, at: At, key: &str, problem: Problem) {
         // Where an alias or a merge brings a value in, `at` is the place that uses it.
-        let place = Place::Line(self.file.to_owned(), at.line(), at.column());
+        let place = Place::Line(self.file.to_owned(), at.line, at.column);
         self.errors.push(ConfigError::new(place, key, problem));
-    }
-
-    /// Notes that what the file as a whole lacks is wrong.
-    pub(super) fn refuse_first_line(&mut self, key: &str, problem: Problem) {
-        self.errors.push(ConfigError::new(Place::Line(self.file.to_owned(), 1, 1), key, problem));
     }
 
     /// The value of a key; `None` where it is absent, or wrong, which is noted.
@@ -49,7 +42,7 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&str) -> Result<T, Problem>,
     ) -> Option<T> {
         let text = text?;
-        read(&text.value).map_err(|problem| self.refuse(text.referenced, key, problem)).ok()
+        read(&text.value).map_err(|problem| self.refuse(text.at, key, problem)).ok()
     }
 
     /// Replaces `target` by the value of a key where there is one.
@@ -72,7 +65,7 @@ impl<'a> Reader<'a> {
         texts: Option<&Texts>,
         read: impl Fn(&str) -> Result<T, Problem>,
     ) -> Vec<T> {
-        let texts = texts.map_or(&[][..], |texts| texts);
+        let texts = texts.map_or(&[][..], |texts| &texts.value);
         texts.iter().filter_map(|text| self.value(key, Some(text), &read)).collect()
     }
 
@@ -95,7 +88,7 @@ impl<'a> Reader<'a> {
         match (place.env, place.file) {
             (Some(env), Some(_)) => {
                 let problem = Problem::Conflict(place.file_key);
-                self.refuse(env.referenced, place.env_key, problem);
+                self.refuse(env.at, place.env_key, problem);
                 None
             }
             (Some(env), None) => {
@@ -121,7 +114,7 @@ impl<'a> Reader<'a> {
             return self.secret(place);
         };
         if place.env.is_some() || place.file.is_some() {
-            self.refuse(text.referenced, "proxy", Problem::Conflict("proxy_env or proxy_file"));
+            self.refuse(text.at, "proxy", Problem::Conflict("proxy_env or proxy_file"));
             return None;
         }
         self.value("proxy", written, |url| {
@@ -144,8 +137,8 @@ pub(super) struct SecretPlace<'a> {
 
 impl SecretPlace<'_> {
     /// Where the first of the two stands.
-    pub(super) fn at(&self) -> Option<Location> {
-        self.env.or(self.file).map(|text| text.referenced)
+    pub(super) fn at(&self) -> Option<At> {
+        self.env.or(self.file).map(|text| text.at)
     }
 }
 

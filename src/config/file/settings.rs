@@ -5,12 +5,11 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned};
-
-use super::raw::{RawAccount, RawCollectors, RawLabels, RawLimits, RawMetrics};
+use super::raw::{RawAccount, RawLabels, RawLimits, RawMetrics};
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::values;
+use crate::config::yaml::{At, Listing, Placed};
 use crate::config::{
     Account, ApiLimits, Collectors, CredentialSource, Detail, Endpoint, Glob, MAX_POLL_INTERVAL, Overrides,
     Region, Scope,
@@ -35,12 +34,7 @@ const UNITS: [(&str, RateUnit); 2] = [("mbit", RateUnit::Mbit), ("mbyte", RateUn
 impl Reader<'_> {
     /// The account that is written at a place; `None` where something that it cannot be without is
     /// missing or wrong, which is noted.
-    pub(super) fn account(
-        &mut self,
-        raw: &RawAccount,
-        at: Location,
-        overrides: &Overrides,
-    ) -> Option<Account> {
+    pub(super) fn account(&mut self, raw: &RawAccount, at: At, overrides: &Overrides) -> Option<Account> {
         let name = self.value("name", raw.name.as_ref(), values::name);
         if raw.name.is_none() {
             self.refuse(at, "name", Problem::Missing("a name for the account label".into()));
@@ -75,11 +69,11 @@ impl Reader<'_> {
         }
         if let Some((name, _)) = written.get(MAX_LABELS) {
             let problem = values::invalid(&name.value, format!("at most {MAX_LABELS} labels of an account"));
-            self.refuse(name.referenced, "labels", problem);
+            self.refuse(name.at, "labels", problem);
         }
     }
 
-    fn region(&mut self, raw: &RawAccount, at: Location, overrides: &Overrides) -> Option<Region> {
+    fn region(&mut self, raw: &RawAccount, at: At, overrides: &Overrides) -> Option<Region> {
         if raw.region.is_some() {
             return self.value("region", raw.region.as_ref(), |id| Ok(Region::new(id)?));
         }
@@ -134,14 +128,8 @@ impl Reader<'_> {
         })
     }
 
-    fn collectors(
-        &mut self,
-        collectors: &mut Collectors,
-        raw: &RawAccount,
-        at: Location,
-        overrides: &Overrides,
-    ) {
-        if let Some(Spanned { value: written, referenced: at, .. }) = &raw.collectors {
+    fn collectors(&mut self, collectors: &mut Collectors, raw: &RawAccount, at: At, overrides: &Overrides) {
+        if let Some(Placed { value: written, at }) = &raw.collectors {
             self.written_collectors(collectors, written);
             if collectors.is_empty() {
                 self.refuse(*at, "collectors", Problem::NoCollector);
@@ -154,9 +142,9 @@ impl Reader<'_> {
         }
     }
 
-    fn written_collectors(&mut self, collectors: &mut Collectors, written: &RawCollectors) {
+    fn written_collectors(&mut self, collectors: &mut Collectors, written: &Listing) {
         match written {
-            RawCollectors::Only(names) => {
+            Listing::Texts(names) => {
                 let known = names.iter().filter_map(|name| self.value("collectors", Some(name), collector));
                 *collectors = Collectors::new(known);
                 // One that is wrong has been told; that none is left then would be told on top.
@@ -164,7 +152,7 @@ impl Reader<'_> {
                     *collectors = Collectors::default();
                 }
             }
-            RawCollectors::Switched(entries) => {
+            Listing::Pairs(entries) => {
                 for (name, on) in entries {
                     let name = self.value("collectors", Some(name), collector);
                     let on = self.value("collectors", Some(on), values::switch);

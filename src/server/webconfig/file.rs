@@ -3,10 +3,9 @@
 use super::names::{self, Known};
 use super::tls::{ClientAuth, Material, Pem, Tls};
 use super::{WebConfigError, duration};
+use crate::config::yaml::{self, At, Fault, FaultKind, Fields, Placed, Text, Texts};
 use http::{HeaderName, HeaderValue};
 use rustls::SupportedProtocolVersion;
-use serde::Deserialize;
-use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,17 +13,13 @@ use std::str::FromStr;
 use std::time::Duration;
 use tracing::warn;
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct RawFile {
-    tls_server_config: Option<Spanned<RawTls>>,
-    http_server_config: Option<RawHttp>,
-    basic_auth_users: Option<BTreeMap<String, Option<Text>>>,
-    rate_limit: Option<RawRate>,
+    tls: Option<Placed<RawTls>>,
+    http: RawHttp,
+    users: BTreeMap<String, Option<Text>>,
+    rate_limit: RawRate,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct RawTls {
     cert: Option<Text>,
     key: Option<Text>,
@@ -33,29 +28,25 @@ struct RawTls {
     key_file: Option<Text>,
     client_auth_type: Option<Text>,
     client_ca_file: Option<Text>,
-    client_allowed_sans: Option<Spanned<Vec<String>>>,
+    client_allowed_sans: Option<Texts>,
     min_version: Option<Text>,
     max_version: Option<Text>,
-    cipher_suites: Option<Vec<Text>>,
+    cipher_suites: Option<Texts>,
     prefer_server_cipher_suites: Option<bool>,
-    curve_preferences: Option<Vec<Text>>,
+    curve_preferences: Option<Texts>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 struct RawHttp {
     http2: Option<bool>,
-    headers: Option<BTreeMap<String, Option<Text>>>,
+    headers: BTreeMap<String, Option<Text>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 struct RawRate {
     interval: Option<Text>,
-    burst: Option<Spanned<u32>>,
+    burst: Option<u32>,
 }
-
-type Text = Spanned<String>;
 
 /// A checked file. The certificates are yet to be read.
 pub(super) struct Valid {
@@ -75,6 +66,52 @@ pub(super) struct RateLimit {
 /// The file under examination, for errors that name it.
 struct Source<'a>(&'a Path);
 
+impl RawFile {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            tls: fields.map("tls_server_config", RawTls::read),
+            http: value(fields.map("http_server_config", RawHttp::read)),
+            users: named(fields.optional_pairs("basic_auth_users")),
+            rate_limit: value(fields.map("rate_limit", RawRate::read)),
+        }
+    }
+}
+
+impl RawTls {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            cert: fields.text("cert"),
+            key: fields.text("key"),
+            client_ca: fields.text("client_ca"),
+            cert_file: fields.text("cert_file"),
+            key_file: fields.text("key_file"),
+            client_auth_type: fields.text("client_auth_type"),
+            client_ca_file: fields.text("client_ca_file"),
+            client_allowed_sans: fields.texts("client_allowed_sans"),
+            min_version: fields.text("min_version"),
+            max_version: fields.text("max_version"),
+            cipher_suites: fields.texts("cipher_suites"),
+            prefer_server_cipher_suites: fields.parsed("prefer_server_cipher_suites", SWITCH, switch),
+            curve_preferences: fields.texts("curve_preferences"),
+        }
+    }
+}
+
+impl RawHttp {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            http2: fields.parsed("http2", SWITCH, switch),
+            headers: named(fields.optional_pairs("headers")),
+        }
+    }
+}
+
+impl RawRate {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { interval: fields.text("interval"), burst: fields.parsed("burst", "a whole number", whole) }
+    }
+}
+
 impl Valid {
     /// The file itself first, then all that it names.
     pub(super) fn files(&self, path: &Path) -> Vec<PathBuf> {
@@ -86,17 +123,13 @@ impl Valid {
 /// Reads and checks the file, but not those that it names.
 pub(super) fn read_and_check(path: &Path, yaml: &str) -> Result<Valid, WebConfigError> {
     let source = Source(path);
-    // A snippet would quote the lines around an error, secrets included.
-    let options = serde_saphyr::options! { with_snippet: false };
-    let raw: RawFile =
-        serde_saphyr::from_str_with_options(yaml, options).map_err(|error| source.parse_error(&error))?;
-    let http = raw.http_server_config.unwrap_or_default();
+    let raw = yaml::read(yaml, RawFile::read).map_err(|fault| source.fault(fault))?;
     Ok(Valid {
-        tls: raw.tls_server_config.map_or(Ok(None), |tls| source.tls(tls))?,
-        http2: http.http2.unwrap_or(true),
-        headers: source.headers(http.headers.unwrap_or_default())?,
-        users: source.users(raw.basic_auth_users.unwrap_or_default())?,
-        rate_limit: source.rate_limit(raw.rate_limit.unwrap_or_default())?,
+        tls: raw.tls.map_or(Ok(None), |tls| source.tls(tls))?,
+        http2: raw.http.http2.unwrap_or(true),
+        headers: source.headers(raw.http.headers)?,
+        users: source.users(raw.users)?,
+        rate_limit: source.rate_limit(raw.rate_limit)?,
     })
 }
 
@@ -108,21 +141,28 @@ pub(super) fn read_file(path: &Path) -> Result<Valid, WebConfigError> {
 }
 
 impl Source<'_> {
-    fn invalid(&self, at: Option<Location>, problem: impl Into<String>) -> WebConfigError {
+    fn invalid(&self, at: Option<At>, problem: impl Into<String>) -> WebConfigError {
         WebConfigError::Invalid { place: self.place(at), problem: problem.into() }
     }
 
-    fn place(&self, at: Option<Location>) -> String {
+    fn place(&self, at: Option<At>) -> String {
         let path = self.0.display();
-        at.map_or_else(|| path.to_string(), |at| format!("{path}:{}", at.line()))
+        at.map_or_else(|| path.to_string(), |at| format!("{path}:{}", at.line))
     }
 
-    /// The parser's words without its advice to programmers and without the place, which stands in front.
-    fn parse_error(&self, error: &serde_saphyr::Error) -> WebConfigError {
-        let text = error.to_string();
-        let ends = [" at line ", ", set DuplicateKeyPolicy", "; use from_"];
-        let end = ends.iter().filter_map(|end| text.rfind(end)).min().unwrap_or(text.len());
-        self.invalid(error.location(), text.get(..end).unwrap_or(&text))
+    fn fault(&self, Fault { at, kind }: Fault) -> WebConfigError {
+        let problem = match kind {
+            FaultKind::Syntax(told) => told,
+            FaultKind::Shape { key: Some(key), expected } => format!("{key}: expected {expected}"),
+            FaultKind::Shape { key: None, expected } => format!("expected {expected}"),
+            FaultKind::UnknownKey { key, known } => {
+                let key = key.map(|key| format!(" `{key}`")).unwrap_or_default();
+                format!("unknown field{key}, expected one of {}", known.join(", "))
+            }
+            FaultKind::DuplicateKey(Some(key)) => format!("duplicate mapping key: {key}"),
+            FaultKind::DuplicateKey(None) => "duplicate mapping key".to_owned(),
+        };
+        self.invalid(Some(at), problem)
     }
 
     fn headers(
@@ -131,7 +171,7 @@ impl Source<'_> {
     ) -> Result<Vec<(HeaderName, HeaderValue)>, WebConfigError> {
         let mut headers = Vec::new();
         for (name, value) in raw {
-            let at = value.as_ref().map(|value| value.referenced);
+            let at = value.as_ref().map(|value| value.at);
             let allowed = allowed_values(&name).ok_or_else(|| {
                 self.invalid(at, format!("headers: {name:?} cannot be configured; only {CONFIGURABLE} can"))
             })?;
@@ -151,7 +191,7 @@ impl Source<'_> {
 
     fn users(&self, raw: BTreeMap<String, Option<Text>>) -> Result<BTreeMap<String, String>, WebConfigError> {
         let check = |(name, hash): (String, Option<Text>)| {
-            let at = hash.as_ref().map(|hash| hash.referenced);
+            let at = hash.as_ref().map(|hash| hash.at);
             let hash = hash.map(|hash| hash.value).unwrap_or_default();
             match bcrypt::HashParts::from_str(&hash) {
                 Ok(_) => Ok((name, hash)),
@@ -167,7 +207,7 @@ impl Source<'_> {
 
     fn rate_limit(&self, raw: RawRate) -> Result<Option<RateLimit>, WebConfigError> {
         let Some(interval) = raw.interval else { return Ok(None) };
-        let at = Some(interval.referenced);
+        let at = Some(interval.at);
         let interval = duration::parse(&interval.value).ok_or_else(|| {
             self.invalid(
                 at,
@@ -177,7 +217,7 @@ impl Source<'_> {
         if interval.is_zero() {
             return Ok(None);
         }
-        match raw.burst.map(|burst| burst.value) {
+        match raw.burst {
             Some(burst) if burst > 0 => Ok(Some(RateLimit { interval, burst })),
             Some(_) | None => {
                 Err(self.invalid(at, "rate_limit.burst: expected at least 1, else nothing is served"))
@@ -185,8 +225,8 @@ impl Source<'_> {
         }
     }
 
-    fn tls(&self, section: Spanned<RawTls>) -> Result<Option<Tls>, WebConfigError> {
-        let (at, raw) = (section.referenced, section.value);
+    fn tls(&self, section: Placed<RawTls>) -> Result<Option<Tls>, WebConfigError> {
+        let (at, raw) = (section.at, section.value);
         let cert = self.material(raw.cert_file, raw.cert);
         let key = self.material(raw.key_file, raw.key);
         let client_ca = self.material(raw.client_ca_file, raw.client_ca);
@@ -214,37 +254,36 @@ impl Source<'_> {
     fn material(&self, file: Option<Text>, inline: Option<Text>) -> Option<Material> {
         let directory = self.0.parent().unwrap_or(Path::new(""));
         let file = file.filter(|file| !file.value.is_empty()).map(|file| Material {
-            place: self.place(Some(file.referenced)),
+            place: self.place(Some(file.at)),
             pem: Pem::File(directory.join(file.value)),
         });
-        let inline = inline.filter(|inline| !inline.value.is_empty()).map(|inline| Material {
-            place: self.place(Some(inline.referenced)),
-            pem: Pem::Inline(inline.value),
-        });
+        let inline = inline
+            .filter(|inline| !inline.value.is_empty())
+            .map(|inline| Material { place: self.place(Some(inline.at)), pem: Pem::Inline(inline.value) });
         file.or(inline)
     }
 
     fn sans(
         &self,
-        raw: Option<Spanned<Vec<String>>>,
+        raw: Option<Texts>,
         client_auth: ClientAuth,
     ) -> Result<Option<Vec<String>>, WebConfigError> {
-        let Some(Spanned { value: sans, referenced, .. }) = raw else { return Ok(None) };
+        let Some(Placed { value: sans, at }) = raw else { return Ok(None) };
         if client_auth.is_required() {
-            return Ok(Some(sans));
+            return Ok(Some(sans.into_iter().map(|san| san.value).collect()));
         }
         let problem = "client_allowed_sans: needs the client_auth_type RequireAnyClientCert or \
             RequireAndVerifyClientCert, else a client may leave its certificate out";
-        Err(self.invalid(Some(referenced), problem))
+        Err(self.invalid(Some(at), problem))
     }
 
     fn client_auth(
         &self,
-        section: Location,
+        section: At,
         policy: Option<Text>,
         client_ca: Option<&Material>,
     ) -> Result<ClientAuth, WebConfigError> {
-        let at = policy.as_ref().map_or(section, |policy| policy.referenced);
+        let at = policy.as_ref().map_or(section, |policy| policy.at);
         let name = policy.as_ref().map_or("NoClientCert", |policy| policy.value.as_str());
         let auth = ClientAuth::named(name).ok_or_else(|| {
             let names = ClientAuth::ALL.map(ClientAuth::name).join(", ");
@@ -270,7 +309,7 @@ impl Source<'_> {
         raw: Option<Text>,
         is_minimum: bool,
     ) -> Result<Option<&'static SupportedProtocolVersion>, WebConfigError> {
-        let Some(Spanned { value: name, referenced, .. }) = raw else { return Ok(None) };
+        let Some(Placed { value: name, at }) = raw else { return Ok(None) };
         let key = if is_minimum { "min_version" } else { "max_version" };
         match names::tls_version(&name) {
             Some(Known::Here(version)) => Ok(Some(version)),
@@ -278,17 +317,17 @@ impl Source<'_> {
                 warn!(min_version = name, "TLS before 1.2 is not available; the minimum is TLS12");
                 Ok(None)
             }
-            Some(Known::Lacking) => Err(self.invalid(
-                Some(referenced),
-                format!("{key}: {name} is not available; expected TLS12 or TLS13"),
-            )),
-            None => Err(self.invalid(Some(referenced), format!("{key}: expected TLS12 or TLS13"))),
+            Some(Known::Lacking) => {
+                Err(self
+                    .invalid(Some(at), format!("{key}: {name} is not available; expected TLS12 or TLS13")))
+            }
+            None => Err(self.invalid(Some(at), format!("{key}: expected TLS12 or TLS13"))),
         }
     }
 
     fn versions(
         &self,
-        section: Location,
+        section: At,
         min: Option<Text>,
         max: Option<Text>,
     ) -> Result<Vec<&'static SupportedProtocolVersion>, WebConfigError> {
@@ -309,25 +348,53 @@ impl Source<'_> {
     fn chosen<T>(
         &self,
         key: &str,
-        raw: Option<Vec<Text>>,
+        raw: Option<Texts>,
         find: impl Fn(&str) -> Option<Known<T>>,
     ) -> Result<Vec<T>, WebConfigError> {
         let mut chosen = Vec::new();
-        let raw = raw.unwrap_or_default();
-        let at = raw.first().map(|first| first.referenced);
+        let raw = raw.map(|raw| raw.value).unwrap_or_default();
+        let first = raw.first().map(|first| first.at);
         let any = !raw.is_empty();
-        for Spanned { value: name, referenced, .. } in raw {
+        for Placed { value: name, at } in raw {
             match find(&name) {
                 Some(Known::Here(one)) => chosen.push(one),
                 Some(Known::Lacking) => warn!(key, name, "Not available here; passed over"),
-                None => return Err(self.invalid(Some(referenced), format!("{key}: {name:?} is unknown"))),
+                None => return Err(self.invalid(Some(at), format!("{key}: {name:?} is unknown"))),
             }
         }
         if any && chosen.is_empty() {
-            return Err(self.invalid(at, format!("{key}: none of these is available here")));
+            return Err(self.invalid(first, format!("{key}: none of these is available here")));
         }
         Ok(chosen)
     }
+}
+
+const SWITCH: &str = "true or false";
+
+/// A boolean as the toolkit's YAML has it.
+fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "y" | "on" => Some(true),
+        "false" | "no" | "n" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A whole number as the toolkit's YAML has it.
+fn whole(text: &str) -> Option<u32> {
+    let digits = text.replace('_', "");
+    let radixes = [("0x", 16), ("0o", 8), ("0b", 2)];
+    let based = radixes.iter().find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, *radix)));
+    let (digits, radix) = based.unwrap_or((&digits, 10));
+    u32::from_str_radix(digits, radix).ok()
+}
+
+fn value<T: Default>(map: Option<Placed<T>>) -> T {
+    map.map(|map| map.value).unwrap_or_default()
+}
+
+fn named(pairs: Option<Vec<(Text, Option<Text>)>>) -> BTreeMap<String, Option<Text>> {
+    pairs.unwrap_or_default().into_iter().map(|(name, value)| (name.value, value)).collect()
 }
 
 const CONFIGURABLE: &str = "Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, X-XSS-Protection \
