@@ -3,6 +3,7 @@
 //!
 //! `INSTA_UPDATE=always cargo test` rewrites the table, as it does the other golden files.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -135,6 +136,40 @@ fn every_promise_names_tests_that_exist() {
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The names before `=` in the tables of `Cargo.toml` that are built into a release.
+fn dependencies() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("there is a Cargo.toml");
+    let tables = manifest.split("\n[").filter(|table| {
+        let name = table.split(']').next().unwrap_or_default();
+        name == "dependencies" || (name.starts_with("target.") && name.ends_with(".dependencies"))
+    });
+    let names = |table: &str| -> Vec<String> {
+        table
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(" = "))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    tables.flat_map(names).collect()
+}
+
+#[test]
+fn every_dependency_is_in_the_bill_and_nothing_else_is() {
+    let readme = readme();
+    let (_, table, _) = parts(&readme, "dependencies");
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
+    let names = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split([',', '(', ')']));
+    let billed: BTreeSet<&str> = names.map(str::trim).filter(|name| !name.is_empty()).collect();
+    let built = dependencies();
+    let built: BTreeSet<&str> = built.iter().map(String::as_str).collect();
+    let missing: Vec<_> = built.difference(&billed).collect();
+    assert!(missing.is_empty(), "without a reason in the README: {missing:?}");
+    // Named because of what they bring, not because they are asked for by name.
+    let gone: Vec<_> = billed.difference(&built).filter(|name| !["ring", "zlib-rs"].contains(name)).collect();
+    assert!(gone.is_empty(), "in the README and not in Cargo.toml: {gone:?}");
 }
 
 #[test]

@@ -217,4 +217,40 @@ mod tests {
         ));
         assert_eq!(second.objects[0].notes, first.objects[0].notes, "its oddities are counted again");
     }
+
+    #[test]
+    fn what_is_known_is_found_again_wherever_it_stands() {
+        let ids = |page: &DecodedPage<Source>| -> Vec<Option<String>> {
+            let id = |decoded: &Decoded<Source>| decoded.object.as_ref().map(|source| source.id.to_string());
+            page.objects.iter().map(id).collect()
+        };
+        let text = |objects: &str| format!("{{\"count\":9,\"source_servers\":[{objects}]}}");
+        let [a, b, c] = ["a", "b", "c"].map(|id| format!("{{\"id\":\"{id}\"}}"));
+        let changed = "{\"id\":\"b\",\"name\":\"x\"}";
+        let first = text(&format!("{a}, 17, {b},{c}"));
+        let before = page::<Source>(first.as_bytes(), Units::default(), &Known::default()).unwrap();
+        let known = Known::default();
+        let before_in = page::<Source>(first.as_bytes(), Units::default(), &known).unwrap();
+        assert_eq!(ids(&before), ids(&before_in));
+        let known = known.renewed(before_in.objects);
+        // The same, less, more, elsewhere, changed, and what only begins like something known.
+        for objects in [
+            format!("{a}, 17, {b},{c}"),
+            format!("{a},{c}"),
+            format!("{a},{{\"id\":\"new\"}},{b},{c}"),
+            format!("{c},{b},{a}"),
+            format!("{a}, 17, {changed} ,{c}"),
+            format!("{a}, 178, {b},{c}"),
+            format!("{a},{a},{a}"),
+            String::new(),
+        ] {
+            let body = text(&objects);
+            let unaided = page::<Source>(body.as_bytes(), Units::default(), &Known::default()).unwrap();
+            let aided = page::<Source>(body.as_bytes(), Units::default(), &known).unwrap();
+            let objects = |page: &DecodedPage<Source>| -> Vec<_> {
+                page.objects.iter().map(|decoded| (decoded.object.clone(), decoded.notes.clone())).collect()
+            };
+            assert_eq!(objects(&unaided), objects(&aided), "{body}");
+        }
+    }
 }
