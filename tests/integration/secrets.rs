@@ -110,7 +110,7 @@ async fn no_log_line_and_no_page_of_the_binary_holds_a_secret() {
         let running = Running::start(with_secrets(command(&flags))).await;
         let password = format!("Authorization: Basic {}\r\n", WEB_PASSWORD.1);
         let mut page = String::new();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let done = |page: &str| {
             page.contains("sources\"} 1\n")
                 && ["good", "wrong", "stranger", "user", "nobody", "profile", "proxied"].iter().all(

@@ -214,7 +214,7 @@ async fn until(exporter: &Exporter, holds: impl Fn(&Series) -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it comes to hold");
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes to hold");
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
