@@ -19,7 +19,7 @@ const OWN: &str = "# HELP own_polls Polls.\n# TYPE own_polls counter\nown_polls_
 const OWN_TEXT: &str = "# HELP own_polls_total Polls.\n# TYPE own_polls_total counter\nown_polls_total 3\n";
 
 /// Longer than anything here takes, shorter than anyone's patience.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 type Answers = Arc<Mutex<Vec<(&'static str, u16)>>>;
 

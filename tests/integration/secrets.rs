@@ -205,7 +205,7 @@ async fn no_debug_form_holds_a_secret() {
         drop(request);
         assert_clean("Authenticator", &format!("{authenticator:?} {:#?}", authenticator.describe()));
         let client = Client::new(account, authenticator, transport, Clock::new(now));
-        let answer = client.sources(Instant::now() + Duration::from_secs(5)).await;
+        let answer = client.sources(Instant::now() + Duration::from_secs(60)).await;
         assert!(answer.is_ok(), "{answer:?}");
         assert_clean("Client", &format!("{client:?}"));
         let surroundings = Surroundings { clock: Clock::new(now), environment };

@@ -14,7 +14,7 @@ use super::web::{Answer, get, ready, request, until};
 use crate::harness::{REGION, parse};
 
 /// More than an end should take, and less than the 30 seconds after which Kubernetes kills.
-const SECONDS: Duration = Duration::from_secs(15);
+const SECONDS: Duration = Duration::from_secs(25);
 
 /// A scrape that was asked for and of which the answer has only begun to be read.
 async fn begun_scrape(address: &str) -> (tokio::net::TcpStream, Vec<u8>) {

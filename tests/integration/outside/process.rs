@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 /// What should take a second or two may take this long on a machine that is busy.
-pub(super) const SOON: Duration = Duration::from_secs(40);
+pub(super) const SOON: Duration = Duration::from_secs(120);
 
 /// A running process.
 pub(super) struct Process {
