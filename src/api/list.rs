@@ -229,4 +229,4 @@ fn to_u64(length: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

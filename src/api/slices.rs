@@ -102,28 +102,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use serde::de::IgnoredAny;
-
     use super::super::list::reach;
-    use super::super::wire::{Decoded, Identity, Units};
+    use super::super::list::tests::Thing;
+    use super::super::wire::Decoded;
     use super::*;
-
-    #[derive(Debug)]
-    struct Thing(&'static str);
-
-    impl FromWire for Thing {
-        const LIST: &'static str = "things";
-        const NAME: &'static str = "things";
-        type Wire<'a> = IgnoredAny;
-
-        fn from_wire(_wire: &IgnoredAny, _units: Units, _notes: &mut Notes) -> Option<Self> {
-            None
-        }
-
-        fn identity(&self) -> Identity<'_> {
-            Identity::Id(self.0)
-        }
-    }
 
     /// Slices by state: the ids in each, and how many the service counts there.
     struct Fleet(BTreeMap<&'static str, (&'static [&'static str], u64)>);
@@ -131,7 +113,7 @@ mod tests {
     impl Slices<Thing> for Fleet {
         async fn slice(&self, state: &'static str) -> Result<List<Thing>, ApiError> {
             let (ids, count) = self.0.get(state).copied().unwrap_or_default();
-            let objects: Vec<_> = ids.iter().map(|id| Arc::new(Thing(id))).collect();
+            let objects: Vec<_> = ids.iter().map(|id| Arc::new(Thing(id.to_string()))).collect();
             let decoded = |thing: &Arc<Thing>| Decoded {
                 hash: 0,
                 length: 0,
@@ -149,7 +131,7 @@ mod tests {
     ) -> Result<String, String> {
         let fleet = Fleet(slices.iter().map(|(state, ids, count)| (*state, (*ids, *count))).collect());
         let list = all(&["waiting", "error"], count, &fleet).await.map_err(|error| error.to_string())?;
-        Ok(list.objects.iter().map(|thing| thing.0).collect::<Vec<_>>().join(" "))
+        Ok(list.objects.iter().map(|thing| &*thing.0).collect::<Vec<_>>().join(" "))
     }
 
     #[tokio::test]

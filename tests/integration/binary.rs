@@ -2,64 +2,34 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-/// Nothing that is waited for takes longer, even on a machine that is busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The binary with these arguments and nothing else in its environment.
-pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sms-exporter"));
-    command.args(arguments).env_clear().kill_on_drop(true);
-    command
-}
+use crate::outside::process::{Process, SOON};
 
 /// A binary that serves.
 pub(crate) struct Running {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// What it has logged so far.
-    log: Arc<Mutex<String>>,
-    child: Child,
+    process: Process,
 }
 
 impl Running {
     /// Starts it on a free port, and waits until it listens.
     pub(crate) async fn start(mut command: Command) -> Self {
-        command.arg("--web.listen-address=127.0.0.1:0").stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary runs");
-        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-        let log = Arc::new(Mutex::new(String::new()));
-        let address = timeout(PATIENCE, async {
-            loop {
-                let line = lines.next_line().await.expect("the log is text");
-                let line = line.unwrap_or_else(|| panic!("ended before it listened: {}", read(&log)));
-                keep(&log, &line);
-                if let Some(address) = address(&line) {
-                    return address;
-                }
-            }
-        });
-        let address = address.await.expect("it listens in time");
-        let more = Arc::clone(&log);
-        tokio_util::task::TaskTracker::new().spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                keep(&more, &line);
-            }
-        });
-        Self { address, log, child }
+        command.arg("--web.listen-address=127.0.0.1:0");
+        let mut process = Process::start(command);
+        let address = process.line(address).await;
+        Self { address, process }
     }
 
-    /// What it has logged so far.
+    /// What it has said so far.
     pub(crate) fn log(&self) -> String {
-        read(&self.log)
+        self.process.said()
     }
 
     /// The answer to a GET, with status line and headers.
@@ -79,13 +49,13 @@ impl Running {
         socket.write_all(request.as_bytes()).await.expect("it reads");
         let mut answer = Vec::new();
         // A server that hangs up on what it refuses may reset the connection.
-        drop(timeout(PATIENCE, socket.read_to_end(&mut answer)).await.expect("it answers in time"));
+        drop(timeout(SOON, socket.read_to_end(&mut answer)).await.expect("it answers in time"));
         String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// The page, once it fulfils a condition.
     pub(crate) async fn page_with(&self, what: impl Fn(&str) -> bool) -> String {
-        let wanted = timeout(PATIENCE, async {
+        let wanted = timeout(SOON, async {
             loop {
                 let page = self.get("/metrics").await;
                 if what(&page) {
@@ -102,9 +72,7 @@ impl Running {
 
     /// Sends a signal, such as `HUP`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await;
-        assert!(sent.expect("kill runs").success());
+        self.process.signal(name).await;
     }
 }
 
@@ -127,14 +95,4 @@ fn address(line: &str) -> Option<SocketAddr> {
     let line = line.replace('"', "");
     let (_, rest) = line.split_once("address=").or_else(|| line.split_once("address:"))?;
     rest.split([' ', ',', '}']).next()?.parse().ok()
-}
-
-fn keep(log: &Mutex<String>, line: &str) {
-    let mut log = log.lock().expect("no reader panics");
-    log.push_str(line);
-    log.push('\n');
-}
-
-fn read(log: &Mutex<String>) -> String {
-    log.lock().expect("no reader panics").clone()
 }

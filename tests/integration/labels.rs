@@ -6,9 +6,10 @@ use std::time::Duration;
 use huaweicloud_sms_exporter::config::Account;
 use huaweicloud_sms_exporter::model::AccountName;
 
-use crate::binary::{command, file};
+use crate::binary::file;
 use crate::catalogue::{family, labels};
 use crate::harness::Rig;
+use crate::outside::process::exporter;
 
 type Given = &'static [(&'static str, &'static str)];
 
@@ -66,7 +67,7 @@ async fn a_label_that_series_have_anyway_is_refused_with_its_line() {
         let yaml = format!("accounts:\n- name: a\n  region: cn-north-4\n  labels:\n    {name}: x\n");
         let flag = format!("--config.file={}", file(directory.path(), "exporter.yml", &yaml));
         let keys = [("HUAWEICLOUD_SDK_AK", "ak"), ("HUAWEICLOUD_SDK_SK", "sk")];
-        let ended = command(&[&flag, "--config.check"]).envs(keys).output().await.expect("the binary runs");
+        let ended = exporter(&[&flag, "--config.check"]).envs(keys).output().await.expect("the binary runs");
         let told = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(2), "{told}");
         assert!(

@@ -29,4 +29,3 @@ mod siege;
 mod soak;
 mod speed;
 mod storage;
-mod webtls;

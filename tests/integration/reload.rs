@@ -5,8 +5,9 @@ use std::time::Duration;
 use huaweicloud_sms_exporter::simulator::{Keys, Settings, Simulator};
 use tempfile::TempDir;
 
-use crate::binary::{Running, command, file, value};
+use crate::binary::{Running, file, value};
 use crate::harness::{REGION, serve};
+use crate::outside::process::exporter;
 
 const RELOADED: &str = "sms_exporter_config_last_reload_successful";
 
@@ -25,7 +26,7 @@ fn accounts(origin: &str, names: &[&str]) -> String {
 async fn moved(simulator: &Simulator, origin: &str, flags: &[&str]) -> (Running, TempDir, f64) {
     let directory = tempfile::tempdir().expect("a directory");
     let flag = format!("--config.file={}", file(directory.path(), "exporter.yml", &accounts(origin, &["a"])));
-    let mut command = command(&[&[flag.as_str()], flags].concat());
+    let mut command = exporter(&[&[flag.as_str()], flags].concat());
     command.env("AK", Keys::default().ak).env("SK", Keys::default().sk);
     let running = Running::start(command).await;
     running.page_with(|page| bytes(page, "a") == Some(0.0)).await;

@@ -14,8 +14,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::binary::{Running, command, file};
+use crate::binary::{Running, file};
 use crate::harness::{REGION, Rig, config, serve, wall_clock};
+use crate::outside::process::exporter;
 
 /// What every secret of these tests contains.
 const MARK: &str = "marked";
@@ -89,7 +90,7 @@ fn assert_clean(what: &str, text: &str) {
 }
 
 async fn said(arguments: &[&str]) -> String {
-    let output = with_secrets(command(arguments)).output().await.expect("the binary runs");
+    let output = with_secrets(exporter(arguments)).output().await.expect("the binary runs");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
@@ -107,7 +108,7 @@ async fn no_log_line_and_no_page_of_the_binary_holds_a_secret() {
             format!("--web.config.file={web}"),
         );
         let flags = ["--log.level=debug", "--web.enable-lifecycle", &format, &config_flag, &web];
-        let running = Running::start(with_secrets(command(&flags))).await;
+        let running = Running::start(with_secrets(exporter(&flags))).await;
         let password = format!("Authorization: Basic {}\r\n", WEB_PASSWORD.1);
         let mut page = String::new();
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -236,7 +237,7 @@ async fn names_from_outside_are_escaped_on_every_page() {
          credentials: {{access_key_env: AK, secret_key_env: SK}}}}]"
     );
     let flag = format!("--config.file={}", file(directory.path(), "exporter.yml", &config));
-    let mut command = command(&[&flag]);
+    let mut command = exporter(&[&flag]);
     command.env("AK", Keys::default().ak).env("SK", Keys::default().sk);
     let running = Running::start(command).await;
     let page = running.page_with(|page| page.contains("huaweicloud_sms_source_info{")).await;
@@ -247,7 +248,7 @@ async fn names_from_outside_are_escaped_on_every_page() {
 
 #[tokio::test]
 async fn requests_that_mean_two_things_are_refused() {
-    let running = Running::start(command(&["demo", "--sources=1"])).await;
+    let running = Running::start(exporter(&["demo", "--sources=1"])).await;
     let inner = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
     for request in [
         format!(

@@ -11,7 +11,7 @@ use super::*;
 
 /// An object that is nothing but an id.
 #[derive(Debug)]
-struct Thing(String);
+pub(in crate::api) struct Thing(pub(in crate::api) String);
 
 impl FromWire for Thing {
     const LIST: &'static str = "things";

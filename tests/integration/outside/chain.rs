@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::process::{Process, command, exporter, word_after};
+use super::prometheus::Prometheus;
 use super::tools::tool;
 use super::web::ready;
 use crate::harness::{REGION, serve};
@@ -205,7 +206,7 @@ struct Chain {
     simulator: Simulator,
     heard: Listener,
     _service: DropGuard,
-    _processes: Vec<Process>,
+    _processes: (Process, Process, Prometheus),
     _home: tempfile::TempDir,
 }
 
@@ -230,7 +231,7 @@ impl Chain {
         let (heard, home) = (Listener::new().await, tempfile::tempdir().expect("a temporary directory"));
         let (alerting, alertmanager) = alertmanager(&home, &heard.address).await;
         let watching = prometheus(&home, &metrics, &alertmanager).await;
-        let processes = vec![exporting, alerting, watching];
+        let processes = (exporting, alerting, watching);
         Self { simulator, heard, _service: stop.drop_guard(), _processes: processes, _home: home }
     }
 
@@ -254,37 +255,21 @@ async fn alertmanager(home: &tempfile::TempDir, webhook: &str) -> (Process, Stri
         "--cluster.listen-address=".to_owned(),
     ];
     let mut process = Process::start(command(&tool("prometheus-alertmanager"), &arguments));
-    let listening =
-        |line: &str| line.contains("Listening on").then(|| word_after(line, "address=")).flatten();
-    let address = process.line(listening).await;
+    let address = process.listening_on().await;
     (process, address)
 }
 
-async fn prometheus(home: &tempfile::TempDir, metrics: &str, alertmanager: &str) -> Process {
-    let (file, rules_file) = (home.path().join("prometheus.yml"), home.path().join("rules.yml"));
+async fn prometheus(home: &tempfile::TempDir, metrics: &str, alertmanager: &str) -> Prometheus {
     let config = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
-         rule_files: [{rules:?}]\n\
+         rule_files: [rules.yml]\n\
          alerting: {{alertmanagers: [{{static_configs: [{{targets: [{alertmanager:?}]}}]}}]}}\n\
          scrape_configs: [{{job_name: sms-exporter, static_configs: [{{targets: [{metrics:?}]}}]}}]\n",
-        rules = rules_file.display().to_string(),
     );
-    std::fs::write(&file, config).expect("the configuration is written");
-    std::fs::write(&rules_file, rules()).expect("the rules are written");
-    let arguments = [
-        format!("--config.file={}", file.display()),
-        format!("--storage.tsdb.path={}", home.path().join("prometheus").display()),
-        "--web.listen-address=127.0.0.1:0".to_owned(),
-        // As shipped it waits an hour after a restart before it trusts a pending alert.
-        "--rules.alert.for-grace-period=1s".to_owned(),
-        "--rules.alert.resend-delay=1s".to_owned(),
-    ];
-    let mut process = Process::start(command(&tool("prometheus"), &arguments));
-    let listening =
-        |line: &str| line.contains("Listening on").then(|| word_after(line, "address=")).flatten();
-    let address = process.line(listening).await;
-    ready(&address).await;
-    process
+    std::fs::write(home.path().join("rules.yml"), rules()).expect("the rules are written");
+    // As shipped it waits an hour after a restart before it trusts a pending alert.
+    let flags = ["--rules.alert.for-grace-period=1s", "--rules.alert.resend-delay=1s"];
+    Prometheus::start(home.path(), &config, &flags).await
 }
 
 /// Servers that replicate within their limits, and nothing else.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use super::process::{Process, command, exporter, finish, word_after};
+use super::process::{Process, command, exporter, finish};
+use super::prometheus::Prometheus;
 use super::tools::{passes, tool};
 use super::web::{get, ready};
 
@@ -22,7 +23,7 @@ fn root() -> &'static Path {
 }
 
 /// A Prometheus with the shipped rules that scrapes these targets each second.
-async fn prometheus(targets: &[&str]) -> (Process, String, tempfile::TempDir) {
+async fn prometheus(targets: &[&str]) -> (Prometheus, tempfile::TempDir) {
     let home = tempfile::tempdir().expect("a temporary directory");
     let rules = root().join("alerts/huaweicloud-sms.rules.yml").display().to_string();
     let config = format!(
@@ -30,19 +31,7 @@ async fn prometheus(targets: &[&str]) -> (Process, String, tempfile::TempDir) {
          rule_files: [{rules:?}]\n\
          scrape_configs: [{{job_name: sms-exporter, static_configs: [{{targets: {targets:?}}}]}}]\n",
     );
-    let file = home.path().join("prometheus.yml");
-    std::fs::write(&file, config).expect("the configuration is written");
-    let arguments = [
-        format!("--config.file={}", file.display()),
-        format!("--storage.tsdb.path={}", home.path().join("data").display()),
-        "--web.listen-address=127.0.0.1:0".to_owned(),
-    ];
-    let mut process = Process::start(command(&tool("prometheus"), &arguments));
-    let listening =
-        |line: &str| line.contains("Listening on").then(|| word_after(line, "address=")).flatten();
-    let address = process.line(listening).await;
-    ready(&address).await;
-    (process, address, home)
+    (Prometheus::start(home.path(), &config, &[]).await, home)
 }
 
 /// The value of the first series of a query.
@@ -98,25 +87,27 @@ async fn every_panel_shows_something_and_key_panels_show_what_is() {
     let mut demo = Process::start(exporter(&arguments));
     let exporter = demo.address().await;
     ready(&exporter).await;
-    let (_prometheus, prometheus, _home) = prometheus(&[&exporter]).await;
-    reaches(&prometheus, "count_over_time(up{job=\"sms-exporter\"}[5m])", SAMPLES).await;
+    let (running, _home) = prometheus(&[&exporter]).await;
+    let prometheus = &*running.address;
+    reaches(prometheus, "count_over_time(up{job=\"sms-exporter\"}[5m])", SAMPLES).await;
     // Rules are evaluated every 30 seconds, and what one records another reads.
-    reaches(&prometheus, "count(account:huaweicloud_sms_progress:ratio)", 1.0).await;
-    let checks = asks("live.py", &prometheus, &["--since", "60"]).await;
+    reaches(prometheus, "count(account:huaweicloud_sms_progress:ratio)", 1.0).await;
+    let checks = asks("live.py", prometheus, &["--since", "60"]).await;
     assert!(checks > 200, "{checks} checks");
-    let checks = asks("values.py", &prometheus, &[]).await;
+    let checks = asks("values.py", prometheus, &[]).await;
     assert!(checks > 10, "{checks} checks");
-    let (failed, evaluated) = rules(&prometheus).await;
+    let (failed, evaluated) = rules(prometheus).await;
     assert!(failed.is_empty() && evaluated > 10, "{evaluated} rules are well, and not {failed:#?}");
 }
 
 #[tokio::test]
 async fn no_query_fails_where_there_is_no_exporter() {
-    let (_prometheus, prometheus, _home) = prometheus(&[]).await;
-    let checks = asks("live.py", &prometheus, &["--errors-only"]).await;
+    let (running, _home) = prometheus(&[]).await;
+    let prometheus = &*running.address;
+    let checks = asks("live.py", prometheus, &["--errors-only"]).await;
     assert!(checks > 200, "{checks} checks");
     // What shows nothing is told where something should be shown.
-    let told = finish(dashboards("live.py", &prometheus, &[])).await;
+    let told = finish(dashboards("live.py", prometheus, &[])).await;
     assert_eq!(told.status, Some(1), "{told:?}");
     assert!(told.out.contains("no finite series"), "{}", told.out);
 }

@@ -12,32 +12,32 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 /// What should take a second or two may take this long on a machine that is busy.
-pub(super) const SOON: Duration = Duration::from_secs(120);
+pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 /// A running process.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     said: watch::Receiver<String>,
 }
 
 /// How a process ended, and what it said.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// The exit status, `None` where a signal ended it.
-    pub(super) status: Option<i32>,
+    pub(crate) status: Option<i32>,
     /// Standard output.
-    pub(super) out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub(super) err: String,
+    pub(crate) err: String,
 }
 
 /// The program under test, with nothing of the developer's environment.
-pub(super) fn exporter(arguments: &[&str]) -> Command {
+pub(crate) fn exporter(arguments: &[&str]) -> Command {
     command(Path::new(env!("CARGO_BIN_EXE_sms-exporter")), arguments)
 }
 
 /// A program with these arguments, and of the environment only PATH.
-pub(super) fn command(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
+pub(crate) fn command(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().kill_on_drop(true).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -48,7 +48,7 @@ pub(super) fn command(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Comman
 }
 
 /// Runs a program to its end.
-pub(super) async fn finish(mut command: Command) -> Ended {
+pub(crate) async fn finish(mut command: Command) -> Ended {
     let output =
         timeout(SOON, command.output()).await.expect("the program ends").expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a program writes text");
@@ -57,7 +57,7 @@ pub(super) async fn finish(mut command: Command) -> Ended {
 
 impl Process {
     /// Starts a program.
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the program starts");
         let (saying, said) = watch::channel(String::new());
         let out = child.stdout.take().expect("stdout is piped");
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// The first line in which `find` finds something, from the start of the process.
-    pub(super) async fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) async fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
         let found = async {
             loop {
                 let heard = self.said.borrow_and_update().lines().find_map(&find);
@@ -84,24 +84,29 @@ impl Process {
     }
 
     /// The address of the log line `Listening`.
-    pub(super) async fn address(&mut self) -> String {
+    pub(crate) async fn address(&mut self) -> String {
         self.line(|line| line.contains("Listening").then(|| word_after(line, "address=")).flatten()).await
     }
 
+    /// The address in the line by which Prometheus and Alertmanager say where they listen.
+    pub(crate) async fn listening_on(&mut self) -> String {
+        self.line(|line| line.contains("Listening on").then(|| word_after(line, "address=")).flatten()).await
+    }
+
     /// All that it said so far on both streams.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.borrow().clone()
     }
 
     /// Sends a signal such as `TERM`.
-    pub(super) async fn signal(&self, name: &str) {
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().expect("the process runs").to_string();
         let sent = finish(command(Path::new("/bin/sh"), &["-c", "kill -s \"$0\" \"$1\"", name, &id])).await;
         assert_eq!(sent.status, Some(0), "{sent:?}");
     }
 
     /// Waits for the end for as long as given.
-    pub(super) async fn end_within(&mut self, time: Duration) -> ExitStatus {
+    pub(crate) async fn end_within(&mut self, time: Duration) -> ExitStatus {
         let end = timeout(time, self.child.wait()).await;
         end.unwrap_or_else(|_| panic!("still running after {time:?}: {}", self.said()))
             .expect("it can be waited for")
@@ -109,7 +114,7 @@ impl Process {
 }
 
 /// What stands behind a key in a line, up to the next space.
-pub(super) fn word_after(line: &str, key: &str) -> Option<String> {
+pub(crate) fn word_after(line: &str, key: &str) -> Option<String> {
     let (_, rest) = line.split_once(key)?;
     Some(rest.split_whitespace().next()?.trim_matches('"').to_owned())
 }
