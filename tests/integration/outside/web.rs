@@ -16,7 +16,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// By lower-case name.
     pub(super) headers: BTreeMap<String, String>,
-    /// As it came.
+    /// As it came, without the marks of chunks.
     pub(super) body: Vec<u8>,
 }
 
@@ -31,8 +31,11 @@ impl Answer {
             let (name, value) = line.split_once(": ").expect("a header");
             (name.to_lowercase(), value.to_owned())
         };
-        let headers = lines.map(header).collect();
-        Self { status: status.parse().expect("a number"), headers, body: bytes[end + 4..].to_vec() }
+        let headers: BTreeMap<String, String> = lines.map(header).collect();
+        let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
+        let sent = &bytes[end + 4..];
+        let body = if chunked { joined(sent) } else { sent.to_vec() };
+        Self { status: status.parse().expect("a number"), headers, body }
     }
 
     /// The body as text, inflated where it says that it is gzip.
@@ -46,6 +49,21 @@ impl Answer {
         }
         .expect("the body is whole and text");
         text
+    }
+}
+
+/// A body that came in chunks, each behind its length in hexadecimal, the last of which is 0.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|two| two == b"\r\n").expect("the length of a chunk");
+        let length = std::str::from_utf8(&chunks[..end]).expect("a number is text");
+        let length = usize::from_str_radix(length, 16).expect("a number in hexadecimal");
+        if length == 0 {
+            return whole;
+        }
+        whole.extend_from_slice(&chunks[end + 2..][..length]);
+        chunks = &chunks[end + 2 + length + 2..];
     }
 }
 
