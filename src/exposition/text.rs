@@ -113,9 +113,9 @@ impl Text {
             }
             Self::File(file, length) => {
                 let left = usize::try_from(length.checked_sub(from)?).unwrap_or(usize::MAX);
-                let mut piece = vec![0; left.min(PIECE)];
+                let mut piece = Vec::with_capacity(left.min(PIECE));
                 // Memory is read as it is written: this does not wait for a disk.
-                read_exact_at(file, &mut piece, from).ok()?;
+                fill_at(file, &mut piece, from).ok()?;
                 (!piece.is_empty()).then(|| piece.into())
             }
         }
@@ -135,24 +135,36 @@ impl Text {
 
     /// Whether these are its bytes.
     pub(super) fn is(&self, bytes: &[u8]) -> bool {
-        let mut from = 0;
-        let mut rest = bytes;
-        while let Some(piece) = self.piece(from) {
-            let Some(behind) = rest.strip_prefix(&*piece) else { return false };
-            rest = behind;
-            from += super::deflate::length(&piece);
+        match self {
+            Self::Memory(own) => own == bytes,
+            Self::File(file, length) => {
+                let (mut at, mut rest, mut piece) = (0, bytes, Vec::with_capacity(PIECE));
+                while at < *length {
+                    piece.clear();
+                    if fill_at(file, &mut piece, at).is_err() || piece.is_empty() {
+                        return false;
+                    }
+                    let Some(behind) = rest.strip_prefix(&*piece) else { return false };
+                    at += super::deflate::length(&piece);
+                    rest = behind;
+                }
+                rest.is_empty()
+            }
         }
-        rest.is_empty() && from == self.length()
     }
 
     fn read_to(&self, whole: &mut Vec<u8>) {
-        let mut from = 0;
-        whole.reserve(usize::try_from(self.length()).expect("it was in memory"));
-        while let Some(piece) = self.piece(from) {
-            whole.extend_from_slice(&piece);
-            from += super::deflate::length(&piece);
+        let length = usize::try_from(self.length()).expect("it was in memory");
+        whole.reserve(length);
+        match self {
+            Self::Memory(bytes) => whole.extend_from_slice(bytes),
+            Self::File(file, _) => {
+                fill_at(file, whole, 0).expect("what was written to memory can be read");
+                // Of what could not be written whole a part may be there.
+                whole.truncate(length);
+            }
         }
-        assert_eq!(from, self.length(), "what was written to memory can be read");
+        assert_eq!(whole.len(), length, "what was written to memory can be read");
     }
 }
 
@@ -178,9 +190,18 @@ fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
-#[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+/// Appends what the file holds from `at` on, as much as there is room for.
+#[cfg(target_os = "linux")]
+fn fill_at(file: &File, bytes: &mut Vec<u8>, mut at: u64) -> io::Result<()> {
+    while bytes.len() < bytes.capacity() {
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(bytes), at) {
+            Ok(0) => break,
+            Ok(read) => at += u64::try_from(read).expect("no target has addresses wider than 64 bits"),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
@@ -188,8 +209,8 @@ fn write_all_at(_: &File, _: &[u8], _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-#[cfg(not(unix))]
-fn read_exact_at(_: &File, _: &mut [u8], _: u64) -> io::Result<()> {
+#[cfg(not(target_os = "linux"))]
+fn fill_at(_: &File, _: &mut Vec<u8>, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
