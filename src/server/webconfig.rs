@@ -1,14 +1,12 @@
 //! The web configuration: the file format of Prometheus' exporter-toolkit.
 //!
-//! What the toolkit accepts works here and what it refuses is refused, with the line. The differences, each on the
-//! safe side:
+//! What the toolkit accepts works here and what it refuses is refused, with the line. The differences:
 //!
 //! * A file that turns bad while the exporter runs leaves the last good one in force; the toolkit would answer 500.
-//! * rustls has no TLS 1.0 and 1.1, no CBC and RSA key exchange suites and no P-521: a minimum version below 1.2
-//!   means 1.2, and such suites and curves are passed over as long as another is left, each with a warning.
-//! * Client certificates cannot be verified against the system's authorities: a client CA must be given, because
-//!   whoever can buy a certificate from any of those would be let in.
-//! * A rate limit must have a burst of at least one; the toolkit would then refuse all requests.
+//! * rustls has no TLS 1.0 and 1.1, no CBC and RSA key exchange suites and no P-521. A bound below 1.2 means 1.2,
+//!   and such suites and curves are passed over, each with a warning.
+//! * What would serve nobody or anybody (a burst of 0, client certificates of any authority that the system trusts)
+//!   works as with the toolkit, with a warning.
 //!
 //! Like the toolkit's, the file and the certificates it names are looked at for each connection and request, but
 //! read only when they changed. TLS cannot be switched on or off without a restart.

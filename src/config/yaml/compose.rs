@@ -203,6 +203,8 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>, at: At) -> Result
         Some((Some(kind), _)) => match &*kind {
             "null" => true,
             "str" | "merge" => false,
+            // What a key takes is for the key to say; only a value that a tag gives another meaning is refused.
+            "int" | "float" | "bool" if !nullish => false,
             _ => return Err(Fault::syntax(at, "this tag is not for values of a configuration")),
         },
         Some((None, ("!", "") | ("", "!"))) => false,

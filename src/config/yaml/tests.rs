@@ -38,6 +38,8 @@ fn every_scalar_is_a_text_unless_it_is_null() {
         assert_eq!(value(null), "null", "{null}");
     }
     assert_eq!(value("007"), "\"007\"");
+    assert_eq!(value("!!int 7"), "\"7\"");
+    assert_eq!(value("!!bool true"), "\"true\"");
     assert_eq!(value("\"a\\u00e9\\n\""), "\"aé\\n\"");
 }
 
@@ -66,7 +68,8 @@ fn what_is_no_tree_is_refused_with_its_place() {
     assert_eq!(syntax("a: &x [*x]"), "1:8: this alias stands within what it names");
     assert_eq!(syntax("a: *x"), "1:4: this alias names no anchor");
     assert_eq!(syntax("a: 1\n---\nb: 2\n"), "2:1: expected one document, without a second `---`");
-    assert_eq!(syntax("a: !!int 1"), "1:10: this tag is not for values of a configuration");
+    assert_eq!(syntax("a: !!int ~"), "1:10: this tag is not for values of a configuration");
+    assert_eq!(syntax("a: !!binary YQ=="), "1:13: this tag is not for values of a configuration");
     assert_eq!(syntax("a: !!str [1]"), "1:10: this tag is not for lists or maps");
     assert_eq!(syntax("a: 'x"), "1:4: unclosed quote");
     let shape = |yaml: &str| {

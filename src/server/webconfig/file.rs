@@ -5,7 +5,8 @@ use super::tls::{ClientAuth, Material, Pem, Tls};
 use super::{WebConfigError, duration};
 use crate::config::yaml::{self, At, Fault, FaultKind, Fields, Placed, Text, Texts};
 use http::{HeaderName, HeaderValue};
-use rustls::SupportedProtocolVersion;
+use rustls::crypto::SupportedKxGroup;
+use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -217,12 +218,11 @@ impl Source<'_> {
         if interval.is_zero() {
             return Ok(None);
         }
-        match raw.burst {
-            Some(burst) if burst > 0 => Ok(Some(RateLimit { interval, burst })),
-            Some(_) | None => {
-                Err(self.invalid(at, "rate_limit.burst: expected at least 1, else nothing is served"))
-            }
+        let burst = raw.burst.unwrap_or_default();
+        if burst == 0 {
+            warn!(place = %self.place(at), "rate_limit.burst is 0: every request is refused");
         }
+        Ok(Some(RateLimit { interval, burst }))
     }
 
     fn tls(&self, section: Placed<RawTls>) -> Result<Option<Tls>, WebConfigError> {
@@ -236,15 +236,25 @@ impl Source<'_> {
         }
         let missing = |what: &str| self.invalid(Some(at), format!("tls_server_config: {what} is needed"));
         let client_auth = self.client_auth(at, policy, client_ca.as_ref())?;
+        let versions = self.versions(at, raw.min_version, raw.max_version)?;
+        let suites = self.chosen("cipher_suites", raw.cipher_suites, names::suite)?;
+        let is_old = |suite: &SupportedCipherSuite| suite.tls13().is_none();
+        if suites.as_ref().is_some_and(|suites| !suites.iter().any(is_old))
+            && versions == [&rustls::version::TLS12]
+        {
+            let problem =
+                "cipher_suites: none of these is available here for TLS 1.2, and max_version allows no other";
+            return Err(self.invalid(Some(at), problem));
+        }
         Ok(Some(Tls {
             cert: cert.ok_or_else(|| missing("one of cert_file and cert"))?,
             key: key.ok_or_else(|| missing("one of key_file and key"))?,
             client_auth,
             client_ca,
             client_allowed_sans: self.sans(raw.client_allowed_sans, client_auth)?,
-            versions: self.versions(at, raw.min_version, raw.max_version)?,
-            suites: self.chosen("cipher_suites", raw.cipher_suites, names::suite)?,
-            curves: self.chosen("curve_preferences", raw.curve_preferences, names::curve)?,
+            versions,
+            suites,
+            curves: self.curves(raw.curve_preferences)?,
             prefer_server_cipher_suites: raw.prefer_server_cipher_suites.unwrap_or(true),
             place: self.place(Some(at)),
         }))
@@ -295,9 +305,11 @@ impl Source<'_> {
                 Err(WebConfigError::Invalid { place: ca.place.clone(), problem: problem.to_owned() })
             }
             None if auth.verifies() => {
-                let problem =
-                    format!("client_auth_type: {name} needs client_ca_file, the authority of the clients");
-                Err(self.invalid(Some(at), problem))
+                warn!(
+                    place = %self.place(Some(at)),
+                    "Without client_ca_file a certificate of any authority that this system trusts lets a client in"
+                );
+                Ok(auth)
             }
             Some(_) | None => Ok(auth),
         }
@@ -318,8 +330,8 @@ impl Source<'_> {
                 Ok(None)
             }
             Some(Known::Lacking) => {
-                Err(self
-                    .invalid(Some(at), format!("{key}: {name} is not available; expected TLS12 or TLS13")))
+                warn!(max_version = name, "TLS before 1.2 is not available; the maximum is TLS12");
+                Ok(Some(&rustls::version::TLS12))
             }
             None => Err(self.invalid(Some(at), format!("{key}: expected TLS12 or TLS13"))),
         }
@@ -344,17 +356,27 @@ impl Source<'_> {
         Ok(versions)
     }
 
-    /// What a list of Go's names leaves of ours; an empty list is no choice.
+    /// In the order of preference; empty for all.
+    fn curves(&self, raw: Option<Texts>) -> Result<Vec<&'static dyn SupportedKxGroup>, WebConfigError> {
+        let chosen = self.chosen("curve_preferences", raw, names::curve)?;
+        if chosen.as_ref().is_some_and(Vec::is_empty) {
+            warn!("None of the curve_preferences is available here; all that are may be used");
+        }
+        Ok(chosen.unwrap_or_default())
+    }
+
+    /// What a list of Go's names leaves of ours; none where nothing was listed.
     fn chosen<T>(
         &self,
         key: &str,
         raw: Option<Texts>,
         find: impl Fn(&str) -> Option<Known<T>>,
-    ) -> Result<Vec<T>, WebConfigError> {
-        let mut chosen = Vec::new();
+    ) -> Result<Option<Vec<T>>, WebConfigError> {
         let raw = raw.map(|raw| raw.value).unwrap_or_default();
-        let first = raw.first().map(|first| first.at);
-        let any = !raw.is_empty();
+        if raw.is_empty() {
+            return Ok(None);
+        }
+        let mut chosen = Vec::new();
         for Placed { value: name, at } in raw {
             match find(&name) {
                 Some(Known::Here(one)) => chosen.push(one),
@@ -362,10 +384,7 @@ impl Source<'_> {
                 None => return Err(self.invalid(Some(at), format!("{key}: {name:?} is unknown"))),
             }
         }
-        if any && chosen.is_empty() {
-            return Err(self.invalid(first, format!("{key}: none of these is available here")));
-        }
-        Ok(chosen)
+        Ok(Some(chosen))
     }
 }
 

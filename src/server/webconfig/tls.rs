@@ -5,6 +5,7 @@ use super::clients::ClientPolicy;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls_native_certs::load_native_certs;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::borrow::Cow;
@@ -21,8 +22,8 @@ pub(super) struct Tls {
     pub(super) client_ca: Option<Material>,
     pub(super) client_allowed_sans: Option<Vec<String>>,
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
-    /// Empty for all.
-    pub(super) suites: Vec<SupportedCipherSuite>,
+    /// None for all.
+    pub(super) suites: Option<Vec<SupportedCipherSuite>>,
     /// In the order of preference; empty for all.
     pub(super) curves: Vec<&'static dyn SupportedKxGroup>,
     pub(super) prefer_server_cipher_suites: bool,
@@ -160,15 +161,26 @@ impl Tls {
 
     fn provider(&self) -> CryptoProvider {
         let mut provider = ring::default_provider();
-        if !self.suites.is_empty() {
+        if let Some(suites) = &self.suites {
             // As with Go, the list rules TLS 1.2 alone; the suites of 1.3 are always there.
             provider.cipher_suites.retain(|suite| suite.tls13().is_some());
-            provider.cipher_suites.extend(self.suites.iter().filter(|suite| suite.tls13().is_none()));
+            provider.cipher_suites.extend(suites.iter().filter(|suite| suite.tls13().is_none()));
         }
         if !self.curves.is_empty() {
             provider.kx_groups.clone_from(&self.curves);
         }
         provider
+    }
+
+    /// As Go does where no authority of the clients is named.
+    fn add_authorities_of_the_system(&self, roots: &mut RootCertStore) -> Result<(), WebConfigError> {
+        let (added, _) = roots.add_parsable_certificates(load_native_certs().certs);
+        if added > 0 {
+            return Ok(());
+        }
+        let problem =
+            "no client_ca_file is given, and there are no certificates of authorities on this system";
+        Err(invalid(&self.place, &problem))
     }
 
     fn client_verifier(
@@ -182,8 +194,12 @@ impl Tls {
         let authorities = client_ca.map_or_else(|| Ok(Vec::new()), Material::certificates)?;
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(authorities.iter().cloned());
-        if let Some(client_ca) = client_ca.filter(|_| added == 0) {
-            return Err(client_ca.useless("there is no authority that can be used"));
+        match client_ca {
+            Some(client_ca) if added == 0 => {
+                return Err(client_ca.useless("there is no authority that can be used"));
+            }
+            None if self.client_auth.verifies() => self.add_authorities_of_the_system(&mut roots)?,
+            Some(_) | None => {}
         }
         let policy = ClientPolicy::new(self.client_auth, authorities, roots, provider)
             .map_err(|error| invalid(&self.place, &error))?;

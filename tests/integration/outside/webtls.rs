@@ -65,6 +65,23 @@ async fn targets(prometheus: &str) -> Vec<(String, String, String)> {
     json["data"]["activeTargets"].as_array().into_iter().flatten().map(target).collect()
 }
 
+/// What a Prometheus with these jobs sees of their targets, once it has tried each.
+async fn scraped(directory: &Path, jobs: &[String]) -> Vec<(String, String, String)> {
+    let config =
+        format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}", jobs.concat());
+    let prometheus = Prometheus::start(directory, &config, &[]).await;
+    let seen = timeout(SOON, async {
+        loop {
+            let seen = targets(&prometheus.address).await;
+            if seen.len() == jobs.len() && seen.iter().all(is_told) {
+                return seen;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    seen.await.expect("every target is scraped in time")
+}
+
 /// Whether a target was scraped, or refused for a reason other than that a busy machine was too slow.
 fn is_told((_, health, error): &(String, String, String)) -> bool {
     health != "unknown" && !error.contains("deadline exceeded")
@@ -88,19 +105,7 @@ async fn prometheus_scrapes_with_certificate_and_password_and_is_refused_without
         job("wrong-authority", &address, "other-ca.pem", Some("client"), Some("sesame")),
         format!("- job_name: plain\n  static_configs: [{{targets: ['{address}']}}]\n"),
     ];
-    let config =
-        format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}", jobs.concat());
-    let prometheus = Prometheus::start(at, &config, &[]).await;
-    let seen = timeout(SOON, async {
-        loop {
-            let seen = targets(&prometheus.address).await;
-            if seen.len() == jobs.len() && seen.iter().all(is_told) {
-                return seen;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    });
-    let seen = seen.await.expect("every target is scraped in time");
+    let seen = scraped(at, &jobs).await;
     let error = |job: &str| seen.iter().find(|(name, _, _)| name == job).map(|(_, _, error)| error.as_str());
     assert_eq!(error("good"), Some(""), "{seen:#?}");
     for (job, expected) in [("no-password", "401"), ("wrong-password", "401"), ("wrong-authority", "x509: ")]
@@ -118,6 +123,25 @@ async fn prometheus_scrapes_with_certificate_and_password_and_is_refused_without
     let up: Vec<&str> =
         seen.iter().filter(|(_, health, _)| health == "up").map(|(job, _, _)| job.as_str()).collect();
     assert_eq!(up, ["good"]);
+}
+
+#[tokio::test]
+async fn without_an_authority_of_the_clients_those_of_the_system_are_asked_as_go_does() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    certificates(at);
+    let web = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  \
+               client_auth_type: RequireAndVerifyClientCert\n";
+    let flag = format!("--web.config.file={}", file(at, "web.yml", web));
+    let mut command = exporter(&["demo", "--sources=3", &flag]);
+    command.env("SSL_CERT_FILE", at.join("ca.pem"));
+    let running = Running::start(command).await;
+    assert!(running.log().contains("Without client_ca_file"), "{}", running.log());
+    let address = running.address.to_string();
+    let jobs = ["client", "stranger"].map(|name| job(name, &address, "ca.pem", Some(name), None));
+    let seen = scraped(at, &jobs).await;
+    let health = |job: &str| seen.iter().find(|(name, ..)| name == job).map(|(_, health, _)| health.as_str());
+    assert_eq!((health("client"), health("stranger")), (Some("up"), Some("down")), "{seen:#?}");
 }
 
 #[tokio::test]
