@@ -40,6 +40,7 @@ pub use number::Number;
 pub use page::{Page, Select};
 pub use published::Published;
 pub use samples::Samples;
+pub use text::{Part, Stretch};
 
 /// What kind of value a family's samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod accept;
 mod auth;
 mod body;
 mod connection;
+mod direct;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod guard;

@@ -1,7 +1,7 @@
 //! The body of a response, as pieces that are shared and not copied.
 
 use super::deflate::length;
-use super::text::Text;
+use super::text::{Part, Text};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -30,6 +30,23 @@ impl Body {
         })
     }
 
+    /// The next part, without reading it where it lies in a file; then it is at most `most` bytes.
+    pub fn next_part(&mut self, most: usize) -> Option<Part> {
+        let part = self.pieces.front()?.part(self.given, most)?;
+        self.give(part.length());
+        Some(part)
+    }
+
+    /// So many bytes of the first piece were given out.
+    fn give(&mut self, length: u64) {
+        self.given += length;
+        self.length -= length;
+        if self.pieces.front().is_some_and(|first| first.length() == self.given) {
+            self.pieces.pop_front();
+            self.given = 0;
+        }
+    }
+
     pub(super) fn push(&mut self, piece: Bytes) {
         self.push_text(Text::Memory(piece));
     }
@@ -47,15 +64,9 @@ impl Iterator for Body {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        let first = self.pieces.front()?;
         // What cannot be read ends the body early, which the client sees by its length.
-        let piece = first.piece(self.given)?;
-        self.given += length(&piece);
-        if self.given == first.length() {
-            self.pieces.pop_front();
-            self.given = 0;
-        }
-        self.length -= length(&piece);
+        let piece = self.pieces.front()?.piece(self.given)?;
+        self.give(length(&piece));
         Some(piece)
     }
 }

@@ -39,6 +39,64 @@ pub(super) enum Text {
     File(Arc<File>, u64),
 }
 
+/// A stretch of a page that lies in a memory file.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    file: Arc<File>,
+    at: u64,
+    length: usize,
+}
+
+/// A part of a text or of a page.
+#[derive(Debug)]
+pub enum Part {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file.
+    File(Stretch),
+}
+
+impl Part {
+    /// In bytes.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => super::deflate::length(bytes),
+            Self::File(stretch) => u64::try_from(stretch.length).expect("no target has wider addresses"),
+        }
+    }
+}
+
+impl Stretch {
+    /// What is yet to be sent, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Sends some of it, at most `most` bytes, into a socket without copying it through this program; returns how
+    /// many bytes that were.
+    ///
+    /// # Errors
+    ///
+    /// What `sendfile(2)` says; [`io::ErrorKind::WouldBlock`] where the socket is full.
+    #[cfg(target_os = "linux")]
+    pub fn send_to(&mut self, socket: &impl std::os::fd::AsFd, most: usize) -> io::Result<usize> {
+        // The kernel moves the offset on by what it sent.
+        let sent = rustix::fs::sendfile(socket, &*self.file, Some(&mut self.at), most.min(self.length))?;
+        self.length -= sent;
+        Ok(sent)
+    }
+
+    /// There are no memory files here, and so no stretches.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn send_to<T>(&mut self, _: &T, _: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 impl Growing {
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self { tail: Vec::with_capacity(bytes.min(LONG)), ..Self::default() }
@@ -117,6 +175,18 @@ impl Text {
                 // Memory is read as it is written: this does not wait for a disk.
                 fill_at(file, &mut piece, from).ok()?;
                 (!piece.is_empty()).then(|| piece.into())
+            }
+        }
+    }
+
+    /// As [`Text::piece`], but what lies in a file stays there; then it is at most `most` bytes.
+    pub(super) fn part(&self, from: u64, most: usize) -> Option<Part> {
+        match self {
+            Self::Memory(_) => self.piece(from).map(Part::Bytes),
+            Self::File(file, length) => {
+                let left = usize::try_from(length.checked_sub(from)?).unwrap_or(usize::MAX);
+                let stretch = Stretch { file: Arc::clone(file), at: from, length: left.min(most) };
+                (left > 0).then_some(Part::File(stretch))
             }
         }
     }

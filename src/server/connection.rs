@@ -1,5 +1,6 @@
 //! One connection, from its handshake to its end.
 
+use super::direct::{Direct, Waiting};
 use super::guard::{Activity, Guarded, Patience};
 use super::routes::Site;
 use hyper::rt::Executor;
@@ -41,7 +42,9 @@ pub(super) async fn serve(site: Arc<Site>, socket: TcpStream, tasks: TaskTracker
         return;
     }
     let Some(tls) = site.settings.web.as_ref().and_then(|web| web.current().tls.clone()) else {
-        return http1(&site, socket, &stop).await;
+        let socket = Direct::new(socket);
+        let direct = socket.waiting();
+        return http1(&site, socket, Some(direct), &stop).await;
     };
     let handshake = timeout(site.settings.limits.head_time, TlsAcceptor::from(tls).accept(socket));
     let accepted = tokio::select! {
@@ -52,20 +55,27 @@ pub(super) async fn serve(site: Arc<Site>, socket: TcpStream, tasks: TaskTracker
         Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
             http2(&site, stream, tasks, &stop).await;
         }
-        Ok(Ok(stream)) => http1(&site, stream, &stop).await,
+        Ok(Ok(stream)) => http1(&site, stream, None, &stop).await,
         Ok(Err(error)) => debug!(%error, "A TLS handshake failed"),
         Err(_) => debug!("A TLS handshake took too long"),
     }
 }
 
-async fn http1<S: AsyncRead + AsyncWrite + Unpin>(site: &Arc<Site>, socket: S, stop: &CancellationToken) {
+async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
+    site: &Arc<Site>,
+    socket: S,
+    direct: Option<Arc<Waiting>>,
+    stop: &CancellationToken,
+) {
     let (socket, activity) = guard(site, socket, false);
     let service = service_fn(|request| {
-        let (site, busy) = (Arc::clone(site), activity.begin());
-        async move { Ok::<_, Infallible>(site.answer(request, busy).await) }
+        let (site, busy, direct) = (Arc::clone(site), activity.begin(), direct.clone());
+        async move { Ok::<_, Infallible>(site.answer(request, busy).await.map(|sent| sent.over(direct))) }
     });
     let limits = &site.settings.limits;
     let mut builder = http1::Builder::new();
+    // Where stand-ins may come, nothing may be copied together.
+    builder.writev(direct.is_some() || socket.is_write_vectored());
     // The guard keeps the time, because hyper would count the pauses between requests as part of a head.
     builder.header_read_timeout(None).max_headers(limits.headers).max_header_size(limits.head_bytes);
     // hyper keeps no less than 8 KiB, and the whole head must fit.

@@ -1,10 +1,13 @@
 //! Routes, methods and headers over plain HTTP.
 
-use super::client::{ask, get, raw};
+use super::client::{ask, get, raw, request};
 use super::*;
+use crate::exposition::{Encoding, Format};
 use flate2::read::GzDecoder;
 use futures_util::FutureExt;
 use std::io::Read;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const OPEN: &str = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
 
@@ -201,5 +204,93 @@ async fn requests_of_unclear_length_are_not_guessed_at() {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{lengths:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{lengths:?}: {answer}");
     }
+    running.end().await;
+}
+
+/// Two families of different lines, each longer than any buffer on its way, with one of one line between them.
+fn long_page(seed: u64) -> Page {
+    let family = |desc: &'static Desc, lines: u64| {
+        let mut samples = Samples::new(desc);
+        for line in 0..lines {
+            samples.push(&Labels::default(), &[("line", &line.to_string())], line.wrapping_mul(seed));
+        }
+        (desc, vec![Block::seal(samples, None)])
+    };
+    const LAST: Desc = Desc { name: "t_last", help: "Last.", unit: None, kind: Kind::Gauge };
+    Page::new(vec![family(&SOURCES, 100_000), family(&TASKS, 1), family(&LAST, 150_000)])
+}
+
+fn plain(page: &Page) -> Vec<u8> {
+    page.respond(Format::Text004, Encoding::Identity, OWN, None).concat()
+}
+
+/// The body of the first response of a conversation, and what follows it.
+fn first_of(conversation: &[u8], has_body: bool) -> (&[u8], &[u8]) {
+    let end = conversation.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    let head = std::str::from_utf8(&conversation[..end]).expect("a head is text").to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let length = length.and_then(|length| length.parse().ok()).expect("each answer tells its length");
+    conversation[end..].split_at(if has_body { length } else { 0 })
+}
+
+#[tokio::test]
+async fn long_pages_come_whole_however_requests_are_strung_together() {
+    let running = Running::start(Settings::default());
+    running.published.publish(long_page(7));
+    let expected = plain(&long_page(7));
+    let one = |method: &str, headers: &str| {
+        format!("{method} /metrics HTTP/1.1\r\nHost: exporter\r\n{headers}\r\n")
+    };
+    let requests = [
+        one("GET", ""),
+        one("HEAD", ""),
+        one("GET", "Accept-Encoding: gzip\r\n"),
+        one("GET", ""),
+        one("POST", ""),
+        one("GET", "Connection: close\r\n"),
+    ];
+    let conversation = raw(running.address, requests.concat().as_bytes()).await;
+    let (first, rest) = first_of(&conversation, true);
+    assert!(first == expected);
+    let (_, rest) = first_of(rest, false);
+    let (gzip, rest) = first_of(rest, true);
+    assert!(inflate(gzip).as_bytes() == expected);
+    let (second, rest) = first_of(rest, true);
+    assert!(second == expected);
+    let (_refusal, rest) = first_of(rest, true);
+    let (last, rest) = first_of(rest, true);
+    assert!(last == expected && rest.is_empty());
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_replaced_while_it_is_sent_is_sent_to_its_end() {
+    let running = Running::start(Settings::default());
+    running.published.publish(long_page(7));
+    let mut socket = TcpStream::connect(running.address).await.expect("the server listens");
+    socket.write_all(request("GET", "/metrics", &[]).as_bytes()).await.expect("it is taken");
+    let mut answer = vec![0; 100_000];
+    socket.read_exact(&mut answer).await.expect("it begins");
+    running.published.publish(long_page(11));
+    let other = get(running.address, "/metrics").await;
+    assert!(other.body == plain(&long_page(11)), "others get the new page");
+    socket.read_to_end(&mut answer).await.expect("it ends");
+    assert!(
+        first_of(&answer, true).0 == plain(&long_page(7)),
+        "whoever began with the old one gets the old one"
+    );
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_costs_nobody_else_anything() {
+    let running = Running::start(Settings::default());
+    running.published.publish(long_page(7));
+    for _ in 0..20 {
+        let mut socket = TcpStream::connect(running.address).await.expect("the server listens");
+        socket.write_all(request("GET", "/metrics", &[]).as_bytes()).await.expect("it is taken");
+        socket.read_exact(&mut [0; 5000]).await.expect("it begins");
+    }
+    assert!(get(running.address, "/metrics").await.body == plain(&long_page(7)));
     running.end().await;
 }
