@@ -99,9 +99,7 @@ impl Deflater {
         if text.len() < LINES_FROM {
             return self.deflate(text);
         }
-        self.scratch.clear();
-        lines::deflate(text, &mut self.scratch);
-        Bytes::copy_from_slice(&self.scratch)
+        Bytes::copy_from_slice(lines::deflate(text, &mut self.scratch))
     }
 }
 

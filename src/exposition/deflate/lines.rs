@@ -31,14 +31,15 @@ trait Sink {
     fn copy(&mut self, length: usize, distance: usize);
 }
 
-/// Appends the text as raw deflate that ends on a byte, in a full flush, and refers to nothing before it.
-pub(super) fn deflate(text: &[u8], out: &mut Vec<u8>) {
+/// The text as raw deflate that ends on a byte, in a full flush, and refers to nothing before it. It is written to
+/// `room`, whatever that holds, which is made larger where it is too small.
+pub(super) fn deflate<'a>(text: &[u8], room: &'a mut Vec<u8>) -> &'a [u8] {
     let counts = Counts::of(text);
-    let mut writer = Writer::new(out, &counts);
+    let mut writer = Writer::new(room, &counts);
     let first = line_end(text, 0);
     writer.literals(&text[..first]);
     walk(text, 0, first, text.len(), &mut writer);
-    writer.finish();
+    writer.finish()
 }
 
 /// Tells `text[at..end]` by the line that begins at `from`, directly before.
@@ -211,6 +212,8 @@ struct Writer<'a> {
     literals: Vec<Code>,
     lengths: Vec<Code>,
     distances: Vec<Code>,
+    /// The last distance and its code: lines of one length are equally far from one another.
+    near: (usize, Code),
 }
 
 impl<'a> Writer<'a> {
@@ -220,8 +223,8 @@ impl<'a> Writer<'a> {
         let length = |length| with_extra(literals[length_symbol(length).symbol], length_symbol(length));
         let lengths = (0..=LONGEST_MATCH).map(|of| if of < 3 { Code::default() } else { length(of) });
         let lengths = lengths.collect();
-        let written = out.len();
-        let mut writer = Self { out, written, buffer: 0, pending: 0, literals, lengths, distances };
+        let near = (0, Code::default());
+        let mut writer = Self { out, written: 0, buffer: 0, pending: 0, literals, lengths, distances, near };
         writer.header();
         writer
     }
@@ -241,14 +244,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends the block, and fills the byte with an empty stored block.
-    fn finish(mut self) {
+    fn finish(mut self) -> &'a [u8] {
         self.room(64);
         let end = self.literals[END];
         self.put(end.bits, end.length);
         self.put(0, 3);
         self.put(0, (8 - self.pending) % 8);
         self.put(0xFFFF_0000, 32);
-        self.out.truncate(self.written);
+        &self.out[..self.written]
     }
 
     /// At most 48 bits, for which there is room.
@@ -288,8 +291,11 @@ impl Sink for Writer<'_> {
     }
 
     fn copy(&mut self, length: usize, distance: usize) {
-        let symbol = distance_symbol(distance);
-        let distance = with_extra(self.distances[symbol.symbol], symbol);
+        if self.near.0 != distance {
+            let symbol = distance_symbol(distance);
+            self.near = (distance, with_extra(self.distances[symbol.symbol], symbol));
+        }
+        let distance = self.near.1;
         self.room(8 * (1 + length / LONGEST_MATCH + 1));
         for length in matches(length) {
             let code = self.lengths[length].then(distance);

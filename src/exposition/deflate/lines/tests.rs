@@ -12,10 +12,9 @@ fn inflate(deflated: &[u8], length: usize) -> Vec<u8> {
 }
 
 fn round_trip(text: &[u8]) -> usize {
-    // What stood there before stays, and nothing refers to it.
-    let mut out = b"before".to_vec();
-    deflate(text, &mut out);
-    let deflated = out.strip_prefix(b"before").expect("only appended to");
+    // Whatever stood there before.
+    let mut room = b"before".repeat(text.len() % 100);
+    let deflated = deflate(text, &mut room);
     assert!(deflated.ends_with(&[0, 0, 0xFF, 0xFF]), "a full flush at the end");
     assert!(inflate(deflated, text.len()) == text, "{:?}", String::from_utf8_lossy(text));
     deflated.len()
