@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -24,8 +24,9 @@ pub(super) const LONGEST: usize = 1 << 20;
 /// As many stretches can be told from one another. More than two of a connection are never under way.
 const MARKS: usize = 4096;
 
-/// What hyper is given in place of a file's bytes. Nobody reads it, so it takes addresses and no memory.
-static STAND_IN: [u8; LONGEST + MARKS] = [0; LONGEST + MARKS];
+/// What hyper is given in place of a file's bytes. Nobody reads it, so it takes addresses and no memory; as a constant
+/// it would be a megabyte of the program's file.
+static STAND_IN: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; LONGEST + MARKS].into());
 
 /// What is to be sent on a connection by itself, in the order in which hyper was given the stand-ins.
 #[derive(Debug, Default)]
