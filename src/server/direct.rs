@@ -177,3 +177,41 @@ impl AsyncWrite for Direct {
         Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::super::tests::big_page;
+    use super::*;
+    use crate::exposition::{Encoding, Format, Part};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn what_stood_for_a_response_that_was_given_up_is_never_sent_in_place_of_another() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let connecting = async { tokio::join!(TcpStream::connect(address), listener.accept()) };
+        let (Ok(mut client), Ok((socket, _))) = connecting.await else { panic!("they connect") };
+        let mut direct = Direct::new(socket);
+        let mut body = big_page().respond(Format::Text004, Encoding::Identity, "", None);
+        let mut pieces = Vec::new();
+        while let Some(part) = body.next_part(1001) {
+            if let Part::File(stretch) = part {
+                pieces.push(direct.waiting().stand_in(stretch));
+            }
+            if pieces.len() == 3 {
+                break;
+            }
+        }
+        // The third stretch begins at byte 2002 of the samples.
+        let page = big_page().respond(Format::Text004, Encoding::Identity, "", None).concat();
+        let samples = page.windows(10).position(|bytes| bytes == b"\nt_sources").expect("samples") + 1;
+        direct.write_all(b"bytes ").await.expect("bytes are sent as they are");
+        let third = pieces.pop().expect("three were taken");
+        direct.write_all(third.chunk()).await.expect("it is sent");
+        drop(direct);
+        let mut came = Vec::new();
+        client.read_to_end(&mut came).await.expect("it ends");
+        assert!(came == [b"bytes ", &page[samples + 2002..samples + 3003]].concat());
+    }
+}

@@ -85,7 +85,7 @@ const SMALL_TEXT: &str = "# HELP t_sources Sources.\n# TYPE t_sources gauge\nt_s
     # HELP t_tasks Tasks.\n# TYPE t_tasks gauge\nt_tasks 2\n";
 
 /// One that no socket's buffers hold.
-fn big_page() -> Page {
+pub(in crate::server) fn big_page() -> Page {
     let mut samples = Samples::new(&SOURCES);
     let lines = b"t_sources{name=\"a line like any other, and another, and another\"} 1\n".repeat(500_000);
     samples.append(&lines, 500_000);
