@@ -6,7 +6,8 @@
 //! * rustls has no TLS 1.0 and 1.1, no CBC and RSA key exchange suites and no P-521. A bound below 1.2 means 1.2,
 //!   and such suites and curves are passed over, each with a warning.
 //! * What would serve nobody or anybody (a burst of 0, client certificates of any authority that the system trusts)
-//!   works as with the toolkit, with a warning.
+//!   works as with the toolkit, with a warning. A minimum version above the maximum is refused: the toolkit would take
+//!   the file and refuse every handshake.
 //!
 //! Like the toolkit's, the file and the certificates it names are looked at for each connection and request, but
 //! read only when they changed. TLS cannot be switched on or off without a restart.

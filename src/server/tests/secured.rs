@@ -107,10 +107,17 @@ async fn with_tls_there_is_https_and_no_http() {
 
 #[tokio::test]
 async fn the_versions_allowed_are_the_versions_spoken() {
-    let table: [(&str, [Option<ProtocolVersion>; 2]); 3] = [
+    let table: [(&str, [Option<ProtocolVersion>; 2]); 6] = [
         ("", [Some(ProtocolVersion::TLSv1_2), Some(ProtocolVersion::TLSv1_3)]),
         ("  min_version: TLS13\n", [None, Some(ProtocolVersion::TLSv1_3)]),
         ("  max_version: TLS12\n", [Some(ProtocolVersion::TLSv1_2), None]),
+        ("  max_version: TLS11\n", [Some(ProtocolVersion::TLSv1_2), None]),
+        // Of the suites of TLS 1.2 none that is listed is there; those of 1.3 cannot be chosen.
+        ("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]\n", [None, Some(ProtocolVersion::TLSv1_3)]),
+        (
+            "  curve_preferences: [CurveP521]\n",
+            [Some(ProtocolVersion::TLSv1_2), Some(ProtocolVersion::TLSv1_3)],
+        ),
     ];
     for (yaml, expected) in table {
         let folder = Folder::new(&format!("{TLS}{yaml}"));
