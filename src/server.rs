@@ -98,6 +98,8 @@ pub struct Hooks {
     pub families: Arc<FamiliesOf>,
     /// Told of every response: the route (a closed set, `other` for what does not exist) and the status.
     pub answered: Arc<dyn Fn(&'static str, u16) + Send + Sync>,
+    /// Whether there is data to serve; a line for each account that is waited for where not.
+    pub ready: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
     /// Reads the configuration anew; the error is a sentence for the one who asked.
     pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }

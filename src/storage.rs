@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::metrics::Tally;
-use crate::model::{AccountName, Collector, Fleet, Timestamp};
+use crate::model::{AccountName, Collector, Fleet, SourceId, TaskId, Timestamp};
 
 pub use frame::Damage;
 
@@ -41,6 +41,12 @@ pub struct Memory {
     pub tally: Tally,
     /// When each collector last succeeded.
     pub last_success: BTreeMap<Collector, Timestamp>,
+    /// Sources that the last whole reading lacked, and whose removal the next may confirm.
+    pub absent_sources: Vec<SourceId>,
+    /// Tasks that the last whole reading lacked.
+    pub absent_tasks: Vec<TaskId>,
+    /// Since when a list lacks so much that it is not believed.
+    pub implausible_since: BTreeMap<Collector, Timestamp>,
 }
 
 /// The directory that accounts are kept in; it belongs to one exporter.

@@ -43,6 +43,19 @@ pub enum ApiError {
         /// How many can be read.
         reach: u64,
     },
+    /// A list that lost most of itself at once; it is believed when it goes on saying so.
+    #[error("the list lost {lost} of its {had} objects at once; it is believed when it has said so for ten minutes")]
+    Implausible {
+        /// How many objects were there.
+        had: u64,
+        /// How many of them are missing.
+        lost: u64,
+        /// `count`, where the service said it.
+        expected: Option<u64>,
+    },
+    /// A fault of the exporter's own.
+    #[error("a fault of the exporter: {0}")]
+    Panicked(String),
     /// The poll's time was over.
     #[error("the poll's time was over before the request could be made")]
     Deadline,
@@ -50,7 +63,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// Every value of [`Self::reason`].
-    pub const REASONS: [&'static str; 14] = [
+    pub const REASONS: [&'static str; 16] = [
         "auth",
         "connect",
         "timeout",
@@ -64,6 +77,8 @@ impl ApiError {
         "redirected",
         "malformed",
         "incomplete",
+        "implausible",
+        "panic",
         "deadline",
     ];
 
@@ -79,8 +94,16 @@ impl ApiError {
             Self::Refused(refusal) => refusal.reason(),
             Self::Malformed(_) => "malformed",
             Self::Incomplete { .. } | Self::TooLong { .. } => "incomplete",
+            Self::Implausible { .. } => "implausible",
+            Self::Panicked(_) => "panic",
             Self::Deadline => "deadline",
         }
+    }
+
+    /// Whether the service refused because it was asked too often.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Whether the same request may succeed a moment later.
@@ -94,8 +117,26 @@ impl ApiError {
             | Self::Malformed(_)
             | Self::Incomplete { .. }
             | Self::TooLong { .. }
+            | Self::Implausible { .. }
+            | Self::Panicked(_)
             | Self::Deadline => false,
         }
+    }
+
+    /// Whether the next poll may well succeed although nobody changes anything: then it need not wait for long.
+    #[must_use]
+    pub fn is_for_now(&self) -> bool {
+        self.is_transient()
+            || matches!(
+                self,
+                Self::Transport(TransportError::Timeout(_)) | Self::Incomplete { .. } | Self::Deadline
+            )
+    }
+
+    /// What a panic said.
+    pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Self::Panicked(text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_else(|| "a panic".to_owned()))
     }
 }
 

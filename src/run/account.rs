@@ -7,7 +7,7 @@ use crate::auth::http::SetupError;
 use crate::auth::{self, Authenticator};
 use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
-use crate::poll::{Account, Keeper, Ledger, Meter, Reader};
+use crate::poll::{Account, Details, Keeper, Ledger, Meter, Reader};
 
 use super::Surroundings;
 use crate::storage::Store;
@@ -44,22 +44,20 @@ pub(super) fn build(
         Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
     let client = Client::new(account, authenticator, transport, clock.clone());
     let names = account.names.clone();
-    let reader = Reader::new(
-        client,
-        clock,
-        account.collectors.iter(),
-        account.limits.poll_timeout,
-        allowance(account, config),
-    )
-    .showing(move |name| names.passes(name));
+    let collectors = || account.collectors.iter();
+    let reader = Reader::new(client, clock, collectors(), account.limits.poll_timeout)
+        .showing(move |name| names.passes(name));
+    meters.interval(config.poll_interval);
     let ledger = Ledger::new(
         account.name.clone(),
         meters.clone(),
         choice(account),
         config.stale_after,
         account.clock_offset,
-    );
-    Ok(Account { reader, ledger, interval: config.poll_interval, keeper })
+    )
+    .awaiting(reader.lists());
+    let details = Details::new(collectors());
+    Ok(Account { reader, details, ledger, interval: config.poll_interval, keeper })
 }
 
 /// What an account looks at: states that were seen elsewhere are nothing to tell changes against.
@@ -67,16 +65,6 @@ fn scope(account: &config::Account) -> String {
     let config::Account { region, endpoint, project_id, enterprise_project_id, migproject, names, .. } =
         account;
     format!("{region:?} {endpoint:?} {project_id:?} {enterprise_project_id:?} {migproject:?} {names:?}")
-}
-
-/// Half of what the budget allows in an interval may go to what is asked for task by task.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a positive number of requests; a huge one saturates"
-)]
-fn allowance(account: &config::Account, config: &Config) -> usize {
-    (account.limits.requests_per_second * config.poll_interval.as_secs_f64() / 2.0) as usize
 }
 
 fn choice(account: &config::Account) -> Choice {

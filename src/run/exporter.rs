@@ -185,13 +185,15 @@ impl Rounds {
 
     /// Ends, once all that is remembered is kept.
     pub async fn finish(mut self) {
-        futures_util::future::join_all(self.accounts.iter_mut().map(poll::finish)).await;
+        let clock = &self.clock;
+        let finishing = self.accounts.iter_mut().map(|account| poll::finish(account, clock));
+        futures_util::future::join_all(finishing).await;
     }
 
     /// Publishes what is known, as far as it is still fresh.
-    pub fn publish(&self) {
-        for account in &self.accounts {
-            self.publisher.publish(account.ledger.render(self.clock.now()));
+    pub fn publish(&mut self) {
+        for account in &mut self.accounts {
+            self.publisher.publish(account.ledger.render(self.clock.instant()));
         }
     }
 }

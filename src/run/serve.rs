@@ -62,6 +62,10 @@ fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
         own: Arc::new(move || own.text()),
         landing: Arc::new(move || landing(&facts)),
         families: Arc::new(families_of),
+        ready: {
+            let publisher = exporter.publisher().clone();
+            Arc::new(move || publisher.ready())
+        },
         answered: Arc::new(move |path, code| counted.served(path, code)),
         reload: Arc::new(move || {
             let (cli, exporter) = reloaded.clone();

@@ -40,6 +40,7 @@ pub(crate) fn request(data: &[u8]) {
 fn hooks() -> Hooks {
     let landing = || Landing { version: String::new(), accounts: Vec::new(), links: Vec::new() };
     Hooks {
+        ready: Arc::new(|| Ok(())),
         published: Published::default(),
         own: Arc::new(|| "# TYPE a gauge\na 1\n# EOF\n".to_owned()),
         landing: Arc::new(landing),

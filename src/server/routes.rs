@@ -152,11 +152,13 @@ impl Site {
         Reply { response, place: None }
     }
 
-    /// Ready once, ready for ever: what the cloud does later shows in the metrics.
     fn readiness(&self) -> Reply {
-        match self.hooks.published.latest() {
-            Some(_) => text(StatusCode::OK, "Ready."),
-            None => text(StatusCode::SERVICE_UNAVAILABLE, "The first snapshot is yet to come."),
+        match (self.hooks.ready)() {
+            Ok(()) => text(StatusCode::OK, "Ready."),
+            Err(waiting) => {
+                let lines = waiting.iter().map(|line| format!("\n{line}")).collect::<String>();
+                text(StatusCode::SERVICE_UNAVAILABLE, &format!("Not ready: there is no data yet.{lines}"))
+            }
         }
     }
 

@@ -58,6 +58,7 @@ impl Running {
 
 fn hooks(published: Published, answers: Answers) -> Hooks {
     Hooks {
+        ready: Arc::new(|| Ok(())),
         published,
         own: Arc::new(|| OWN.to_owned()),
         landing: Arc::new(|| Landing { version: "<1>".to_owned(), ..Landing::default() }),

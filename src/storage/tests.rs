@@ -54,7 +54,14 @@ fn memory(number: u64) -> Memory {
         })),
         ..Fleet::default()
     };
-    Memory { fleet, tally, last_success: [(Collector::Tasks, at)].into() }
+    Memory {
+        fleet,
+        tally,
+        last_success: [(Collector::Tasks, at)].into(),
+        absent_sources: vec![SourceId::new("s-gone")],
+        absent_tasks: vec![TaskId::new("t-gone")],
+        implausible_since: [(Collector::Sources, at)].into(),
+    }
 }
 
 fn names(directory: &Path) -> Vec<String> {

@@ -56,8 +56,12 @@ impl Rig {
         change(&mut config);
         let now = Arc::new(AtomicI64::new(now));
         let clock = {
-            let now = Arc::clone(&now);
-            Clock::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed)))
+            let (wall, elapsed) = (Arc::clone(&now), Arc::clone(&now));
+            let (begin, begun) = (tokio::time::Instant::now(), now.load(Ordering::Relaxed));
+            Clock::new(move || Timestamp::from_millis(wall.load(Ordering::Relaxed))).with_monotonic(move || {
+                let since = u64::try_from(elapsed.load(Ordering::Relaxed) - begun).unwrap_or_default();
+                begin + Duration::from_millis(since)
+            })
         };
         let environment = Environment::new(|_| None);
         let exporter = Exporter::new(Surroundings { clock, environment }, stop.clone());
