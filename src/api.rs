@@ -12,6 +12,9 @@ mod slices;
 mod throttle;
 mod wire;
 
+#[cfg(test)]
+pub(crate) use list::{Order as ListOrder, tests as list_tests};
+
 pub use error::{ApiError, Refusal};
 pub use list::{List, Reread};
 pub use throttle::Priority;
@@ -241,7 +244,8 @@ impl Client {
                 }
                 Err(Failure { error, retry_after, .. }) => (error, retry_after),
             };
-            let wait = throttle::backoff(self.retry_base, attempt, throttle::jitter()).max(wait.unwrap_or_default());
+            let wait =
+                throttle::backoff(self.retry_base, attempt, throttle::jitter()).max(wait.unwrap_or_default());
             let in_time = Instant::now() + wait < deadline;
             if !error.is_transient() || attempt == throttle::ATTEMPTS || !in_time {
                 return Err(error);

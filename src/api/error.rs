@@ -44,7 +44,9 @@ pub enum ApiError {
         reach: u64,
     },
     /// A list that lost most of itself at once; it is believed when it goes on saying so.
-    #[error("the list lost {lost} of its {had} objects at once; it is believed when it has said so for ten minutes")]
+    #[error(
+        "the list lost {lost} of its {had} objects at once; it is believed when it has said so for ten minutes"
+    )]
     Implausible {
         /// How many objects were there.
         had: u64,

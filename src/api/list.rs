@@ -6,9 +6,12 @@
 //! What stood in the list throughout is then in some page, whatever came and went.
 //!
 //! Pages are read at once, within the limits of the rate. A list that moved meanwhile is read again page by page,
-//! up to [`REREADS`] times: there, a seam that does not hold is looked for where it went. A service whose order is
-//! not stable is known by seams that never hold although the counts fit; then its list is the union of readings
-//! whose pages begin elsewhere each time.
+//! up to [`REREADS`] times: there, a seam that does not hold is looked for where it went. Where no reading holds,
+//! their union is the list, but what it lacks may still exist.
+//!
+//! A service whose order is not stable is known by seams that never hold although the counts fit, or by objects that
+//! changed places. Its list is the union of readings whose pages begin elsewhere each time, and whole when it has as
+//! many objects as the service counts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -76,14 +79,14 @@ impl Reread {
 
 /// What is remembered of a list's order from one poll to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Order {
+pub(crate) struct Order {
     unstable: bool,
     held: u32,
 }
 
 impl Order {
     /// What a list tells of the order, after what was known before it.
-    pub(super) fn after<T>(self, list: &List<T>) -> Self {
+    pub(crate) fn after<T>(self, list: &List<T>) -> Self {
         let held = if list.order_unstable && list.rereads.is_empty() { self.held + 1 } else { 0 };
         Self { unstable: list.order_unstable && held < HELD_AGAIN, held }
     }
@@ -107,6 +110,8 @@ struct Reading<T> {
     fault: Option<Reread>,
     /// Whether each page has an object of the page before it: then nothing that stayed slipped through between.
     anchored: bool,
+    /// Whether objects that stand in two pages changed places.
+    reordered: bool,
     notes: Notes,
 }
 
@@ -115,8 +120,15 @@ struct Reading<T> {
 enum Seam {
     /// As it should: so many of its objects are those that the page before ended with.
     Holds(usize),
-    /// It has an object of the page before elsewhere; so many stand up to there.
-    Displaced(usize, Reread),
+    /// It has an object of the page before elsewhere.
+    Displaced {
+        /// How many of its objects stand up to there.
+        overlap: usize,
+        /// Whether they are in one piece what the page before ends with.
+        in_one_piece: bool,
+        /// Whether two objects of both pages stand in another order.
+        inverted: bool,
+    },
     /// It has none.
     Broken,
 }
@@ -130,7 +142,10 @@ impl Seam {
         }
     }
 
-    fn of<T: FromWire>((offset, page): (u64, &DecodedPage<T>), (next_offset, next): (u64, &DecodedPage<T>)) -> Self {
+    fn of<T: FromWire>(
+        (offset, page): (u64, &DecodedPage<T>),
+        (next_offset, next): (u64, &DecodedPage<T>),
+    ) -> Self {
         let (before, after) = (&page.objects, &next.objects);
         let Some(last) = before.last() else { return Self::Broken };
         let end = offset + to_u64(before.len());
@@ -145,16 +160,19 @@ impl Seam {
         }
         let places: HashMap<Key<'_>, usize> =
             after.iter().enumerate().map(|(place, object)| (Key::of(object), place)).collect();
-        let anchor = before.iter().enumerate().rev().find_map(|(at, object)| {
-            places.get(&Key::of(object)).map(|place| (at, *place))
-        });
-        let Some((at, place)) = anchor else { return Self::Broken };
-        // What was inserted or deleted before the seam moves it as one piece; what changed places does not.
+        let common: Vec<(usize, usize)> = before
+            .iter()
+            .enumerate()
+            .filter_map(|(at, object)| Some((at, *places.get(&Key::of(object))?)))
+            .collect();
+        let Some((at, place)) = common.last().copied() else { return Self::Broken };
+        // What was inserted or deleted before the seam moves it as one piece.
         let in_one_piece = (0..=at.min(place)).all(|back| {
             let (before, after) = (before.get(at - back), after.get(place - back));
             before.map(Key::of) == after.map(Key::of)
         });
-        Self::Displaced(place + 1, if in_one_piece { Reread::Shifted } else { Reread::Reordered })
+        let inverted = common.windows(2).any(|pair| pair[0].1 > pair[1].1);
+        Self::Displaced { overlap: place + 1, in_one_piece, inverted }
     }
 }
 
@@ -163,20 +181,28 @@ impl<T: FromWire> Reading<T> {
         let counts: Vec<u64> = pages.iter().filter_map(|(_, page)| page.count).collect();
         let counts = counts.iter().min().copied().zip(counts.iter().max().copied());
         let seams: Vec<Seam> = pages.windows(2).map(Seam::between).collect();
-        let moved = seams.iter().find_map(|seam| match seam {
-            Seam::Holds(_) => None,
-            Seam::Displaced(_, reread) => Some(*reread),
-            Seam::Broken => Some(Reread::Shifted),
-        });
-        let changed = counts.is_some_and(|(least, most)| least != most).then_some(Reread::CountChanged);
+        let changed = counts.is_some_and(|(least, most)| least != most);
+        let is_reordered = |seam: &Seam| match seam {
+            Seam::Displaced { in_one_piece, inverted, .. } => *inverted || (!in_one_piece && !changed),
+            Seam::Holds(_) | Seam::Broken => false,
+        };
+        let reordered = seams.iter().any(is_reordered);
+        let moved = seams.iter().any(|seam| !matches!(seam, Seam::Holds(_)));
+        let fault = match (changed, reordered, moved) {
+            (true, ..) => Some(Reread::CountChanged),
+            (_, true, _) => Some(Reread::Reordered),
+            (.., true) => Some(Reread::Shifted),
+            _ => None,
+        };
         let mut reading = Self {
             kept: Vec::new(),
             counts,
             count: pages.iter().rev().find_map(|(_, page)| page.count),
             repeated: 0,
             elsewhere: 0,
-            fault: changed.or(moved),
+            fault,
             anchored: !seams.contains(&Seam::Broken),
+            reordered,
             notes: Notes::default(),
         };
         let is_new = reading.count_duplicates(&pages, &seams);
@@ -192,7 +218,7 @@ impl<T: FromWire> Reading<T> {
         let mut is_new = Vec::with_capacity(length);
         for (at, (_, page)) in pages.iter().enumerate() {
             let overlap = match at.checked_sub(1).and_then(|seam| seams.get(seam)) {
-                Some(Seam::Holds(overlap) | Seam::Displaced(overlap, _)) => *overlap,
+                Some(Seam::Holds(overlap) | Seam::Displaced { overlap, .. }) => *overlap,
                 Some(Seam::Broken) | None => 0,
             };
             for (place, decoded) in page.objects.iter().enumerate() {
@@ -246,11 +272,12 @@ impl<T: FromWire> Reading<T> {
     }
 
     /// Whether a list that moved while it was read page by page is whole nevertheless: each page is anchored in
-    /// the one before, and what came lies within what was counted meanwhile.
-    fn is_whole_though_moved(&self, is_last: bool) -> bool {
-        let Some((least, most)) = self.counts.filter(|_| self.anchored) else { return false };
-        let distinct = to_u64(self.kept.len());
-        if least == most { self.is_counted_as(least) } else { is_last || (least..=most).contains(&distinct) }
+    /// the one before, nothing changed places, and what came lies within what was counted meanwhile.
+    fn is_whole_though_moved(&self) -> bool {
+        let Some((least, most)) = self.counts.filter(|_| self.anchored && !self.reordered) else {
+            return false;
+        };
+        self.is_counted_as(least) || (least..=most).contains(&to_u64(self.kept.len()))
     }
 
     fn into_list(self, rereads: Vec<Reread>) -> List<T> {
@@ -293,12 +320,12 @@ pub(super) trait Pages<T>: Sync {
     fn page(&self, offset: u64, limit: u64) -> impl Future<Output = Result<DecodedPage<T>, ApiError>> + Send;
 }
 
-/// Reads a list whole, from pages of up to `limit` objects.
+/// Reads a list, from pages of up to `limit` objects, until it is whole or was read often enough.
 ///
 /// # Errors
 ///
-/// A page that fails; [`ApiError::Incomplete`] where count and objects do not fit, or the list moved during each
-/// reading; [`ApiError::TooLong`] where the list is longer than offsets reach.
+/// A page that fails; [`ApiError::Incomplete`] where count and objects do not fit although the list did not move;
+/// [`ApiError::TooLong`] where the list is longer than offsets reach.
 pub(super) async fn whole<T: FromWire>(
     limit: u64,
     concurrency: usize,
@@ -306,7 +333,6 @@ pub(super) async fn whole<T: FromWire>(
     pages: &impl Pages<T>,
 ) -> Result<List<T>, ApiError> {
     let mut readings: Vec<Reading<T>> = Vec::new();
-    let rereads = |readings: &[Reading<T>]| readings.iter().filter_map(|reading| reading.fault).collect();
     for attempt in 0..=REREADS {
         let read = match attempt {
             0 => at_once(limit, limit, concurrency, pages).await?,
@@ -314,31 +340,35 @@ pub(super) async fn whole<T: FromWire>(
             _ => one_by_one(limit, pages).await?,
         };
         let reading = Reading::new(read);
-        let moved = attempt > 0 && !order.unstable && reading.is_whole_though_moved(attempt == REREADS);
-        if reading.holds(readings.last()) || moved {
-            let list = reading.into_list(rereads(&readings));
-            return Ok(List { order_unstable: order.unstable, ..list });
+        if reading.holds(readings.last()) {
+            let rereads = readings.iter().filter_map(|reading| reading.fault).collect();
+            return Ok(List { order_unstable: order.unstable, ..reading.into_list(rereads) });
         }
+        let moved = attempt > 0 && !order.unstable && reading.is_whole_though_moved();
         // A list that did not move and does not fit its count will not fit it the next time.
         let settled = attempt > 0 && reading.fault.is_none();
         readings.push(reading);
-        if settled || (order.unstable && attempt > 0 && Union::of(&readings).is_whole()) {
+        if moved {
+            return Ok(Union::of(&readings).into_list(true, false));
+        }
+        if settled || (order.unstable && attempt > 0 && Union::of(&readings).has_all()) {
             break;
         }
     }
-    let last = readings.last().expect("a list is read at least once");
-    if !order.unstable && !never_held_although_counts_fit(&readings) {
+    if let Some(last) = readings.last().filter(|_| readings.iter().all(|reading| reading.fault.is_none())) {
         let (expected, received) = (last.count.unwrap_or_default(), to_u64(last.kept.len()) + last.repeated);
         return Err(ApiError::Incomplete { expected, received });
     }
+    let unstable = order.unstable || is_unstable(&readings);
     // The readings that told so all had their pages' edges at the same places.
-    for attempt in 1..=if order.unstable { 0 } else { 2 } {
-        if !Union::of(&readings).is_whole() {
+    for attempt in 1..=if unstable && !order.unstable { 2 } else { 0 } {
+        if !Union::of(&readings).has_all() {
             readings.push(Reading::new(at_once(limit, begin(limit, attempt), concurrency, pages).await?));
         }
     }
-    let rereads = rereads(&readings);
-    Ok(Union::of(&readings).into_list(rereads))
+    let union = Union::of(&readings);
+    let whole = union.has_all() && (unstable || union.counts_are_one());
+    Ok(union.into_list(whole, unstable))
 }
 
 /// How long the first page is, so that the edges of pages are elsewhere in each reading.
@@ -351,14 +381,16 @@ const fn begin(limit: u64, attempt: usize) -> u64 {
     }
 }
 
-/// Whether no seam ever held while the service counted the same all the time.
-fn never_held_although_counts_fit<T>(readings: &[Reading<T>]) -> bool {
+/// Whether readings tell that the order is not stable: no seam ever held while the service counted the same all the
+/// time, or objects changed places again and again.
+fn is_unstable<T>(readings: &[Reading<T>]) -> bool {
     let count = readings.first().and_then(|reading| reading.counts);
     let moved = |reading: &Reading<T>| matches!(reading.fault, Some(Reread::Shifted | Reread::Reordered));
-    count.is_some() && readings.iter().all(|reading| moved(reading) && reading.counts == count)
+    let never_held = readings.iter().all(|reading| moved(reading) && reading.counts == count);
+    (count.is_some() && never_held) || readings.iter().filter(|reading| reading.reordered).count() > 1
 }
 
-/// Several readings of a list without a stable order, taken together.
+/// Several readings of a list, none of which holds by itself, taken together.
 struct Union<'a, T> {
     readings: &'a [Reading<T>],
     kept: Vec<&'a Decoded<T>>,
@@ -373,13 +405,20 @@ impl<'a, T: FromWire> Union<'a, T> {
     }
 
     /// Whether as much came as was ever counted. More may have come where objects went meanwhile.
-    fn is_whole(&self) -> bool {
+    fn has_all(&self) -> bool {
         let most = self.readings.iter().filter_map(|reading| reading.counts).map(|(_, most)| most).max();
         most.is_some_and(|most| to_u64(self.kept.len()) >= most)
     }
 
-    fn into_list(self, rereads: Vec<Reread>) -> List<T> {
-        let whole = self.is_whole();
+    /// Whether the service counted the same all the time.
+    fn counts_are_one(&self) -> bool {
+        let first = self.readings.first().and_then(|reading| reading.counts);
+        first.is_some_and(|(least, most)| least == most)
+            && self.readings.iter().all(|reading| reading.counts == first)
+    }
+
+    fn into_list(self, whole: bool, order_unstable: bool) -> List<T> {
+        let rereads = self.readings.iter().filter_map(|reading| reading.fault).collect();
         let last = self.readings.last().expect("a union of at least one reading");
         let mut notes = Notes::default();
         self.kept.iter().for_each(|decoded| notes.add(&decoded.notes));
@@ -393,7 +432,7 @@ impl<'a, T: FromWire> Union<'a, T> {
             notes,
             whole,
             rereads,
-            order_unstable: true,
+            order_unstable,
             decoded,
         }
     }
@@ -504,4 +543,4 @@ fn to_u64(length: usize) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -137,7 +137,8 @@ impl Congestion {
             return told.min(self.configured);
         }
         let Some(Recovery { since, refused_at }) = self.recovery else { return self.configured };
-        let since = if self.episode.is_some() { Duration::ZERO } else { now.saturating_duration_since(since) };
+        let since =
+            if self.episode.is_some() { Duration::ZERO } else { now.saturating_duration_since(since) };
         recovered(refused_at, self.growth, since).clamp(SLOWEST.min(self.configured), self.configured)
     }
 

@@ -148,7 +148,8 @@ impl Record {
     }
 
     fn tell(&self, account: &str, collector: Collector, error: &ApiError) {
-        let (collector, reason, failures, error) = (collector.label(), error.reason(), self.failures, chain(error));
+        let (collector, reason, failures, error) =
+            (collector.label(), error.reason(), self.failures, chain(error));
         tracing::warn!(
             account,
             collector,

@@ -114,7 +114,11 @@ impl<T> RefreshQueue<T> {
         if let Some(value) = value {
             entry.answer = Some(Answer { value, came: now, read_at });
         }
-        if entry.copies { self.copying.insert(key) } else { self.resting.insert(key) };
+        if entry.copies {
+            self.copying.insert(key)
+        } else {
+            self.resting.insert(key)
+        };
     }
 
     /// Whether what is due now should have come before: its answer is older than it should get.

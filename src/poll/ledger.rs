@@ -14,8 +14,8 @@ use crate::api::{ApiError, Reread};
 use crate::diff::{Event, diff};
 use crate::metrics::{AccountMeters, Choice, Sheet, Tally, render};
 use crate::model::{
-    AccountName, Clock, Collector, Fleet, MigrationError, Overview, Part, Source, SourceId, SourceState, Task, TaskId,
-    Timestamp,
+    AccountName, Clock, Collector, Fleet, MigrationError, Overview, Part, Source, SourceId, SourceState,
+    Task, TaskId, Timestamp,
 };
 use crate::storage::Memory;
 
@@ -323,7 +323,8 @@ impl Ledger {
 
     /// How long a part may still be served. What is recalled of an object is not all that there is to serve of it.
     fn left(&self, collector: Collector, now: Instant) -> Option<Duration> {
-        let fresh_at = self.records.get(&collector)?.fresh_at.filter(|_| !self.recalled.contains(&collector))?;
+        let fresh_at =
+            self.records.get(&collector)?.fresh_at.filter(|_| !self.recalled.contains(&collector))?;
         (fresh_at + self.stale_after).checked_duration_since(now)
     }
 
@@ -350,7 +351,8 @@ impl Ledger {
     #[must_use]
     fn readiness(&self) -> Readiness {
         let of = |collector: &Collector| self.records.get(collector);
-        let has_data = Collector::ALL.iter().any(|collector| of(collector).is_some_and(|r| r.fresh_at.is_some()));
+        let has_data =
+            Collector::ALL.iter().any(|collector| of(collector).is_some_and(|r| r.fresh_at.is_some()));
         let mut waiting = Vec::new();
         for collector in &self.lists {
             match of(collector).filter(|record| record.attempted) {
@@ -361,7 +363,8 @@ impl Ledger {
                 Some(_) => {}
             }
         }
-        let attempted = self.lists.iter().all(|collector| of(collector).is_some_and(|record| record.attempted));
+        let attempted =
+            self.lists.iter().all(|collector| of(collector).is_some_and(|record| record.attempted));
         Readiness { attempted, has_data, waiting: waiting.join("; ") }
     }
 
@@ -433,7 +436,8 @@ fn rejoin<K: Ord, T>(
     key: impl Fn(&T) -> &K,
 ) {
     let Some(last) = part.as_ref().filter(|_| !departed.is_empty()) else { return };
-    let back: Vec<Arc<T>> = departed.extract_if(.., |id, _| is_back(id)).map(|(_, (_, object))| object).collect();
+    let back: Vec<Arc<T>> =
+        departed.extract_if(.., |id, _| is_back(id)).map(|(_, (_, object))| object).collect();
     if back.is_empty() {
         return;
     }

@@ -121,12 +121,15 @@ impl Reader {
         let deadline = Instant::now() + self.timeout;
         match collector {
             Collector::Sources => async move {
-                let read = async { Ok(shows.list(client.sources(deadline).await?, |source| Some(&*source.name))) };
+                let read =
+                    async { Ok(shows.list(client.sources(deadline).await?, |source| Some(&*source.name))) };
                 Reading::Sources(attempt(&clock, read).await)
             }
             .boxed(),
             Collector::Tasks => async move {
-                let read = async { Ok(shows.list(client.tasks(deadline).await?, |task| task.source_name.as_deref())) };
+                let read = async {
+                    Ok(shows.list(client.tasks(deadline).await?, |task| task.source_name.as_deref()))
+                };
                 Reading::Tasks(attempt(&clock, read).await)
             }
             .boxed(),
@@ -266,7 +269,11 @@ impl Details {
         let priority = if alone { Priority::Alone } else { Priority::Detail { overdue } };
         let when = (priority, Instant::now() + reader.timeout);
         let (client, task) = (Arc::clone(&reader.client), due.task);
-        if is_rules { self.rules.queue.ask(&task) } else { self.results.queue.ask(&task) }
+        if is_rules {
+            self.rules.queue.ask(&task)
+        } else {
+            self.results.queue.ask(&task)
+        }
         let asking = async move {
             let begin = Instant::now();
             let answer = if is_rules {

@@ -61,9 +61,8 @@ impl<K: Ord + Clone> Removals<K> {
         }
         self.implausible_since = None;
         let mut confirmed = if whole { std::mem::take(&mut self.absent) } else { BTreeMap::new() };
-        let is_confirmed = |key: &K| {
-            confirmed.get_mut(key).filter(|count| **count > 0).map(|count| *count -= 1).is_some()
-        };
+        let is_confirmed =
+            |key: &K| confirmed.get_mut(key).filter(|count| **count > 0).map(|count| *count -= 1).is_some();
         let kept = missing.into_iter().map(|at| &last[at]);
         let mut is_confirmed = is_confirmed;
         let kept: Vec<&T> = kept.filter(|object| !is_confirmed(key(object))).collect();
@@ -128,7 +127,12 @@ fn to_u64(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::api::{ListOrder, list_tests};
 
     fn judge(removals: &mut Removals<u32>, last: &[u32], read: &[u32], whole: bool, at: u64) -> Judged<u32> {
         let now = Instant::now() + Duration::from_secs(at);
@@ -162,7 +166,11 @@ mod tests {
             assert_eq!(judge(&mut removals, &[1, 2], &[2, 5], false, 0), list(&[1, 2, 5], 1));
         }
         assert_eq!(judge(&mut removals, &[1, 2, 5], &[2, 5], true, 0), list(&[1, 2, 5], 1));
-        assert_eq!(judge(&mut removals, &[1, 2, 5], &[2, 5], false, 0), list(&[1, 2, 5], 1), "it is no second");
+        assert_eq!(
+            judge(&mut removals, &[1, 2, 5], &[2, 5], false, 0),
+            list(&[1, 2, 5], 1),
+            "it is no second"
+        );
         assert_eq!(judge(&mut removals, &[1, 2, 5], &[2, 5], true, 0), list(&[2, 5], 0));
     }
 
@@ -180,7 +188,11 @@ mod tests {
         for at in [0, 30, 599] {
             assert_eq!(judge(&mut removals, &all, &[], true, at), Judged::Implausible(20, 20), "{at}");
         }
-        assert_eq!(judge(&mut removals, &all, &all[..9], false, 650), Judged::Implausible(20, 11), "not whole");
+        assert_eq!(
+            judge(&mut removals, &all, &all[..9], false, 650),
+            Judged::Implausible(20, 11),
+            "not whole"
+        );
         assert_eq!(judge(&mut removals, &all, &[3], true, 601), list(&[3], 0));
         assert_eq!(removals, Removals::default());
     }
@@ -202,5 +214,47 @@ mod tests {
         assert_eq!(judge(&mut removals, &many, &many[..10], true, 0), list(&many[..10], 0));
         assert_eq!(judge(&mut removals, &many[..9], &[], true, 0), list(&many[..9], 9));
         assert_eq!(judge(&mut removals, &many[..9], &[], true, 0), list(&[], 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        /// A list that changes between any two requests, polled until it has rested for two polls.
+        #[test]
+        fn no_removal_or_registration_is_told_that_did_not_happen(
+            length in 60..120_u64,
+            shuffled in prop_oneof![Just(1_usize), Just(7_usize)],
+            changes in proptest::collection::vec(proptest::option::weighted(0.3, list_tests::change()), 0..90),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let service = list_tests::Service::new(0..length, 40).changing(changes).shuffled(shuffled);
+            let (mut order, mut removals) = (ListOrder::default(), Removals::default());
+            let (mut page, mut registered) = (None::<Vec<u64>>, BTreeSet::new());
+            let mut rested = 0;
+            for _ in 0..60 {
+                let rests = service.rests();
+                let Some((read, whole)) = runtime.block_on(service.poll(&mut order)) else { continue };
+                let last = page.take().unwrap_or_default();
+                let judged = removals.judge(&last, read, whole, |id| id, Instant::now());
+                let Judged::List(now, _) = judged else { return Err(TestCaseError::fail("implausible")) };
+                for id in last.iter().filter(|id| !now.contains(id)) {
+                    prop_assert!(service.is_gone(*id), "{id} was removed and is there");
+                }
+                for id in now.iter().filter(|id| !last.contains(id)) {
+                    prop_assert!(registered.insert(*id), "{id} was registered twice");
+                    prop_assert!(last.is_empty() || *id >= length, "{id} was there from the beginning");
+                }
+                for id in (0..length).filter(|id| !service.is_gone(*id)) {
+                    prop_assert!(now.contains(&id), "{id} is missing");
+                }
+                page = Some(now);
+                rested += u32::from(rests);
+                if rested == 2 {
+                    break;
+                }
+            }
+            let page: BTreeSet<u64> = page.unwrap_or_default().into_iter().collect();
+            prop_assert_eq!(page, service.list());
+        }
     }
 }

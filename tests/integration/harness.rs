@@ -58,10 +58,12 @@ impl Rig {
         let clock = {
             let (wall, elapsed) = (Arc::clone(&now), Arc::clone(&now));
             let (begin, begun) = (tokio::time::Instant::now(), now.load(Ordering::Relaxed));
-            Clock::new(move || Timestamp::from_millis(wall.load(Ordering::Relaxed))).with_monotonic(move || {
-                let since = u64::try_from(elapsed.load(Ordering::Relaxed) - begun).unwrap_or_default();
-                begin + Duration::from_millis(since)
-            })
+            Clock::new(move || Timestamp::from_millis(wall.load(Ordering::Relaxed))).with_monotonic(
+                move || {
+                    let since = u64::try_from(elapsed.load(Ordering::Relaxed) - begun).unwrap_or_default();
+                    begin + Duration::from_millis(since)
+                },
+            )
         };
         let environment = Environment::new(|_| None);
         let exporter = Exporter::new(Surroundings { clock, environment }, stop.clone());

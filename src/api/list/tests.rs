@@ -29,7 +29,7 @@ impl FromWire for Thing {
 
 /// What happens to the service's list between two requests.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(crate) enum Change {
     /// An object more, somewhere.
     Insert(usize),
     /// One less.
@@ -40,7 +40,7 @@ enum Change {
 
 /// A service with a list of numbers that changes between requests.
 #[derive(Debug)]
-struct Service {
+pub(crate) struct Service {
     state: Mutex<State>,
     /// Nothing but this is counted, whatever there is.
     count: Option<Option<u64>>,
@@ -64,7 +64,7 @@ struct State {
 }
 
 impl Service {
-    fn new(list: impl IntoIterator<Item = u64>, limit: usize) -> Self {
+    pub(crate) fn new(list: impl IntoIterator<Item = u64>, limit: usize) -> Self {
         let list: Vec<u64> = list.into_iter().collect();
         let (next, ever) = (1_000_000, list.iter().copied().collect());
         let (asked, changes, gone) = (Vec::new(), [].into(), BTreeSet::new());
@@ -72,13 +72,35 @@ impl Service {
         Self { state: Mutex::new(state), count: None, limit, lost: Vec::new(), shuffled: 1 }
     }
 
-    fn changing(self, changes: impl IntoIterator<Item = Option<Change>>) -> Self {
+    pub(crate) fn changing(self, changes: impl IntoIterator<Item = Option<Change>>) -> Self {
         self.state.lock().unwrap().changes.extend(changes);
         self
     }
 
     async fn read(&self) -> Result<List<Thing>, ApiError> {
         self.read_with(Order::default()).await
+    }
+
+    /// The same, with answers that have their objects in another order within blocks of so many.
+    pub(crate) fn shuffled(self, shuffled: usize) -> Self {
+        Self { shuffled, ..self }
+    }
+
+    /// One poll: the ids that came and whether the list is whole; what was learnt of its order goes into `order`.
+    pub(crate) async fn poll(&self, order: &mut Order) -> Option<(Vec<u64>, bool)> {
+        let list = self.read_with(*order).await.ok()?;
+        *order = order.after(&list);
+        Some((ids(&list).into_iter().collect(), list.whole))
+    }
+
+    /// Whether an object has gone.
+    pub(crate) fn is_gone(&self, id: u64) -> bool {
+        self.state.lock().unwrap().gone.contains(&id)
+    }
+
+    /// Whether nothing will change any more.
+    pub(crate) fn rests(&self) -> bool {
+        self.state.lock().unwrap().changes.is_empty()
     }
 
     async fn read_with(&self, order: Order) -> Result<List<Thing>, ApiError> {
@@ -90,7 +112,7 @@ impl Service {
         self.state.lock().unwrap().asked.clone()
     }
 
-    fn list(&self) -> BTreeSet<u64> {
+    pub(crate) fn list(&self) -> BTreeSet<u64> {
         self.state.lock().unwrap().list.iter().copied().collect()
     }
 }
@@ -242,7 +264,7 @@ async fn a_list_that_moves_at_each_request_is_read_page_by_page_and_nothing_that
 
 #[tokio::test]
 async fn an_order_that_is_not_stable_is_noticed_and_the_list_is_the_union_of_readings() {
-    let service = Service { shuffled: 7, ..Service::new(0..1000, 200) };
+    let service = Service::new(0..1000, 200).shuffled(7);
     let list = service.read().await.unwrap();
     assert!(list.order_unstable && list.whole && !list.rereads.contains(&Reread::CountChanged));
     assert_eq!(ids(&list), service.list());
@@ -281,7 +303,7 @@ proptest! {
     #[test]
     fn nothing_that_stays_is_missing_from_a_whole_list(
         length in 0..120_u64,
-        changes in proptest::collection::vec(proptest::option::weighted(0.4, change()), 0..60),
+        changes in proptest::collection::vec(proptest::option::weighted(0.4, insert_or_delete()), 0..60),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let service = Service::new(0..length, 10).changing(changes);
@@ -298,9 +320,14 @@ proptest! {
     }
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         2 => (0..1000_usize).prop_map(Change::Insert),
         2 => (0..1000_usize).prop_map(Change::Delete),
+        1 => (0..1000_usize, 0..1000_usize).prop_map(|(from, to)| Change::Move(from, to)),
     ]
+}
+
+fn insert_or_delete() -> impl Strategy<Value = Change> {
+    prop_oneof![(0..1000_usize).prop_map(Change::Insert), (0..1000_usize).prop_map(Change::Delete)]
 }

@@ -18,7 +18,8 @@ fn header(value: &str) -> HeaderMap {
 fn the_limit_is_found_in_the_gateways_words() {
     assert_eq!(limit_in("policy ip over ratelimit,limit:5,time:1 second"), Some(5.0));
     assert_eq!(limit_in("policy user over ratelimit,limit:200,time:5 minute"), Some(200.0 / 300.0));
-    for text in ["", "limit:0,time:1 second", "limit:x,time:1 second", "limit:5,time:1 fortnight", "limit:5"] {
+    for text in ["", "limit:0,time:1 second", "limit:x,time:1 second", "limit:5,time:1 fortnight", "limit:5"]
+    {
         assert_eq!(limit_in(text), None, "{text}");
     }
 }
@@ -54,7 +55,8 @@ struct Service {
 
 impl Service {
     fn passes(&mut self, begin: Instant, now: Instant) -> bool {
-        self.tokens = (self.tokens + (now - self.counted_at).as_secs_f64() * self.quota).min(self.quota.max(1.0));
+        self.tokens =
+            (self.tokens + (now - self.counted_at).as_secs_f64() * self.quota).min(self.quota.max(1.0));
         self.counted_at = now;
         let passes = self.tokens >= 1.0 && !self.storm.contains(&(now - begin).as_secs_f64());
         if passes {
@@ -116,7 +118,11 @@ fn a_storm_of_any_length_costs_one_decrease_and_is_over_soon_after_its_end() {
         let (outcome, congestion) = drive(5.0, 1000.0, 10.0..end, end + 120.0);
         assert_eq!(outcome.episodes.len(), 1, "{length} s: {:?}", outcome.episodes);
         let first = outcome.passed.iter().copied().find(|at| *at >= end).unwrap();
-        assert!(first - end <= 15.1, "{length} s: the first request passes {} s after the storm", first - end);
+        assert!(
+            first - end <= 15.1,
+            "{length} s: the first request passes {} s after the storm",
+            first - end
+        );
         let soon = outcome.passed.iter().filter(|at| (end..end + 45.0).contains(*at)).count();
         assert!(soon >= 100, "{length} s: {soon} requests pass within 45 s, enough for a thousand sources");
         let rate = congestion.rate(Instant::now() + secs(first + RAMP.as_secs_f64() + 1.0));
@@ -166,7 +172,11 @@ fn what_was_under_way_when_an_episode_began_is_the_same_episode() {
     (0..4).for_each(|_| assert_eq!(congestion.take(begin), Turn::Now));
     (0..3).for_each(|_| congestion.refused(0, begin, None, None));
     congestion.passed(0, begin);
-    assert_eq!((congestion.epoch, congestion.rate(begin)), (1, 2.5), "one decrease, not ended by an older request");
+    assert_eq!(
+        (congestion.epoch, congestion.rate(begin)),
+        (1, 2.5),
+        "one decrease, not ended by an older request"
+    );
     let probe = begin + FIRST_PAUSE;
     assert_eq!((congestion.take(begin), congestion.take(probe)), (Turn::At(probe), Turn::Now));
     assert_eq!(congestion.take(probe), Turn::AfterProbe, "one probe at a time");

@@ -193,9 +193,11 @@ async fn operations(account: &Account, client: &Client, diagnosis: &mut Diagnosi
         tried.diagnosis.skip("speed_limits, consistency", "there is no task to ask about");
         return tried.ended;
     };
-    let rules = tried.ask(Collector::SpeedLimits, client.speed_rules(&task, (Priority::Alone, within()))).await;
+    let rules =
+        tried.ask(Collector::SpeedLimits, client.speed_rules(&task, (Priority::Alone, within()))).await;
     tried.note(Collector::SpeedLimits, rules, |(rules, _)| objects(rules.len(), "rules of the first task"));
-    let result = tried.ask(Collector::Consistency, client.consistency(&task, (Priority::Alone, within()))).await;
+    let result =
+        tried.ask(Collector::Consistency, client.consistency(&task, (Priority::Alone, within()))).await;
     tried.note(Collector::Consistency, result, |_| "permitted".to_owned());
     tried.ended
 }
