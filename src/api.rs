@@ -96,6 +96,8 @@ impl Client {
     /// A client of the account's service.
     #[must_use]
     pub fn new(account: &Account, authenticator: Authenticator, transport: Transport, clock: Clock) -> Self {
+        let limiter = RateLimiter::new(&account.limits);
+        transport.observer().rate(limiter.rate());
         let filter = |key, value: &Option<String>| value.clone().map(|value| (key, value));
         let project = filter("enterprise_project_id", &account.enterprise_project_id);
         let migproject = filter("migproject", &account.migproject);
@@ -105,7 +107,7 @@ impl Client {
             concurrency: account.limits.concurrency,
             retry_base: account.limits.retry_base,
             authenticator,
-            limiter: RateLimiter::new(&account.limits),
+            limiter,
             transport,
             clock,
             sources: Memory::default(),

@@ -34,9 +34,7 @@ const BACK: f64 = 0.9;
 /// How long the way back to [`BACK`] takes.
 const RAMP: Duration = Duration::from_secs(20);
 
-/// The first pause of an episode without `Retry-After`; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
+/// The longest pause of an episode without `Retry-After`; the first is the account's `retry_base`, and it doubles.
 /// So that a service that is back is noticed within a quarter of a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -96,6 +94,7 @@ struct Recovery {
 struct Congestion {
     configured: f64,
     burst: f64,
+    first_pause: Duration,
     tokens: f64,
     counted_at: Instant,
     growth: f64,
@@ -121,6 +120,7 @@ impl Congestion {
         Self {
             configured: limits.requests_per_second,
             burst,
+            first_pause: limits.retry_base.min(LONGEST_PAUSE),
             tokens: burst,
             counted_at: now,
             growth: GROWTH,
@@ -199,8 +199,8 @@ impl Congestion {
         self.recovery = Some(Recovery { since: now, refused_at });
         self.tokens = self.tokens.min(0.0);
         self.epoch += 1;
-        let next_probe = now + retry_after.unwrap_or(FIRST_PAUSE);
-        self.episode = Some(Episode { pause: FIRST_PAUSE, next_probe, probing: false });
+        let next_probe = now + retry_after.unwrap_or(self.first_pause);
+        self.episode = Some(Episode { pause: self.first_pause, next_probe, probing: false });
     }
 
     /// The service let a request of that epoch through, whatever it answered.

@@ -29,6 +29,9 @@ pub struct Ledger {
     fleet: Fleet,
     /// Parts of the fleet that an earlier run read. Changes are told against them; they are never served.
     recalled: BTreeSet<Collector>,
+    /// Objects that an earlier run read and this one has not seen yet, for the same reason.
+    recalled_sources: BTreeMap<SourceId, Arc<Source>>,
+    recalled_tasks: BTreeMap<TaskId, Arc<Task>>,
     tally: Tally,
     records: BTreeMap<Collector, Record>,
     removed_sources: Removals<SourceId>,
@@ -94,6 +97,8 @@ impl Ledger {
             stale_after,
             fleet,
             recalled: BTreeSet::new(),
+            recalled_sources: BTreeMap::new(),
+            recalled_tasks: BTreeMap::new(),
             tally: Tally::default(),
             records: BTreeMap::new(),
             removed_sources: Removals::default(),
@@ -117,6 +122,10 @@ impl Ledger {
         let is_there = |collector: &Collector| fleet.read_at(*collector).is_some();
         self.recalled = Collector::ALL.into_iter().filter(is_there).collect();
         self.fleet = Fleet { clock_offset: self.fleet.clock_offset, ..fleet };
+        let sources = self.fleet.sources().iter();
+        self.recalled_sources = sources.map(|source| (source.id.clone(), Arc::clone(source))).collect();
+        let tasks = self.fleet.tasks().iter();
+        self.recalled_tasks = tasks.map(|task| (task.id.clone(), Arc::clone(task))).collect();
         self.tally = tally;
         let since = |collector| {
             let ago = clock.now().since(*implausible_since.get(&collector)?);
@@ -214,6 +223,9 @@ impl Ledger {
             |id| next.tasks.is_none() || next.task(id).is_some() || departed.tasks.contains_key(id),
         );
         journal::tell(self.account.as_str(), &events);
+        self.recalled_sources
+            .retain(|id, old| next.source(id).is_some_and(|source| Arc::ptr_eq(source, old)));
+        self.recalled_tasks.retain(|id, old| next.task(id).is_some_and(|task| Arc::ptr_eq(task, old)));
         self.fleet = next;
         let changed = events.into_iter().filter_map(|event| match event {
             Event::TaskState { task, .. } => Some(task.id),
@@ -318,6 +330,8 @@ impl Ledger {
         fleet.errors.take_if(|_| !is_fresh(Collector::Errors));
         fleet.speed_rules.take_if(|_| !is_fresh(Collector::SpeedLimits));
         fleet.consistency.take_if(|_| !is_fresh(Collector::Consistency));
+        without(&mut fleet.sources, |source| self.recalled_sources.contains_key(&source.id));
+        without(&mut fleet.tasks, |task| self.recalled_tasks.contains_key(&task.id));
         fleet
     }
 
@@ -425,6 +439,16 @@ impl Departed {
     fn forget(&mut self, is_over: impl Fn(Instant) -> bool) {
         self.sources.retain(|_, (since, _)| !is_over(*since));
         self.tasks.retain(|_, (since, _)| !is_over(*since));
+    }
+}
+
+/// Leaves out what is not to be served; where that is nothing, the part stays the same.
+fn without<T>(part: &mut Option<Arc<Part<Vec<Arc<T>>>>>, is_left_out: impl Fn(&T) -> bool) {
+    if let Some(all) = part
+        && all.data.iter().any(|object| is_left_out(object))
+    {
+        let data = all.data.iter().filter(|object| !is_left_out(object)).cloned().collect();
+        *all = Arc::new(Part { data, read_at: all.read_at });
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
-use super::super::wire::Units;
+use super::super::wire::{Identity, Units};
 use super::*;
 
 /// An object that is nothing but an id.

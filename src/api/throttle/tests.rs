@@ -177,7 +177,7 @@ fn what_was_under_way_when_an_episode_began_is_the_same_episode() {
         (1, 2.5),
         "one decrease, not ended by an older request"
     );
-    let probe = begin + FIRST_PAUSE;
+    let probe = begin + secs(1.0);
     assert_eq!((congestion.take(begin), congestion.take(probe)), (Turn::At(probe), Turn::Now));
     assert_eq!(congestion.take(probe), Turn::AfterProbe, "one probe at a time");
     congestion.refused(1, probe, None, None);
