@@ -19,15 +19,23 @@ pub(super) fn backoff(base: Duration, attempt: u32, dice: f64) -> Duration {
 }
 
 /// The wait that a `Retry-After` header asks for, in seconds or as a date.
+///
+/// A date is the clock's of whoever wrote it, so it is taken from theirs where the answer tells it: this machine's
+/// may be hours off. `now` serves where it does not.
 pub(super) fn retry_after(headers: &HeaderMap, now: crate::model::Timestamp) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let wait = seconds.or_else(|| {
-        let date = jiff::fmt::rfc2822::parse(text).ok()?;
-        let at = crate::model::Timestamp::from_millis(date.timestamp().as_millisecond());
-        Some(at.since(now))
+        let theirs = headers.get(http::header::DATE).and_then(|date| instant(date.to_str().ok()?));
+        Some(instant(text)?.since(theirs.unwrap_or(now)))
     })?;
     Some(wait.min(LONGEST))
+}
+
+/// The instant of a header's date.
+fn instant(text: &str) -> Option<crate::model::Timestamp> {
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
+    Some(crate::model::Timestamp::from_millis(date.as_millisecond()))
 }
 
 /// A source of chance that needs no seed: only the jitter hangs on it.
@@ -54,6 +62,12 @@ mod tests {
         assert_eq!(retry_after(&header("7"), now), Some(Duration::from_secs(7)));
         let date = retry_after(&header("Wed, 21 Oct 2015 07:28:00 GMT"), now);
         assert_eq!(date, Some(Duration::from_secs(60)));
+        for hours in [-2, 2] {
+            let (mut told, off) = (header("Wed, 21 Oct 2015 07:28:00 GMT"), hours * 3_600_000);
+            told.insert(http::header::DATE, "Wed, 21 Oct 2015 07:27:30 GMT".parse().unwrap());
+            let wait = retry_after(&told, Timestamp::from_millis(now.millis() + off));
+            assert_eq!(wait, Some(Duration::from_secs(30)), "a clock that is {hours} hours off");
+        }
         assert_eq!(retry_after(&header("99999999"), now), Some(LONGEST));
         assert_eq!(retry_after(&header("soon"), now), None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
