@@ -5,6 +5,9 @@
 //! delays the next; a part that gets too old meanwhile is taken from the page at its time.
 
 mod attempt;
+mod episode;
+mod failures;
+mod heartbeat;
 mod journal;
 mod keeper;
 mod ledger;
@@ -13,6 +16,8 @@ mod publisher;
 mod reader;
 mod rotation;
 
+pub use episode::Episode;
+pub use heartbeat::Heartbeat;
 pub use keeper::Keeper;
 pub use ledger::Ledger;
 pub use observer::Meter;
@@ -38,9 +43,16 @@ pub struct Account {
     pub interval: Duration,
     /// Keeps what it remembers, where that shall survive a restart.
     pub keeper: Option<Keeper>,
+    /// Shows whether its loop turns.
+    pub heartbeat: Heartbeat,
 }
 
 impl Account {
+    /// The longest that one turn of its loop should take: the wait for its time, and a poll.
+    fn turn(&self) -> Duration {
+        self.interval.saturating_add(self.reader.timeout())
+    }
+
     /// Goes on from what an earlier run kept; does so once.
     async fn resume(&mut self) {
         let Some(keeper) = &mut self.keeper else { return };
@@ -71,6 +83,7 @@ pub async fn run(mut account: Account, publisher: Publisher, clock: Clock, stop:
     // A slow poll delays the next; polls never pile up.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        account.heartbeat.beat(account.turn());
         tokio::select! {
             biased;
             () = stop.cancelled() => break,

@@ -63,12 +63,11 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Writes an attempt down: in the metrics and, where it failed, in one log line.
+    /// Writes an attempt down in the metrics.
     ///
     /// `kept` is the part that stands after it, and `exported` counts its objects while they are served.
     pub(super) fn note<T>(
         &mut self,
-        account: &str,
         collector: Collector,
         attempt: &Attempt<T>,
         exported: u64,
@@ -76,27 +75,13 @@ impl Record {
     ) {
         let (reason, expected, duplicates) = match &attempt.result {
             Ok((part, expected, duplicates)) => {
-                if self.failures > 0 {
-                    tracing::info!(account, collector = collector.label(), "Polling works again");
-                }
                 self.failures = 0;
                 self.last_success = Some(part.read_at);
                 (None, *expected, *duplicates)
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                let chain = chain(error);
-                let (collector, failures) = (collector.label(), self.failures);
-                let reason = error.reason();
-                tracing::warn!(
-                    account,
-                    collector,
-                    reason,
-                    failures,
-                    error = chain,
-                    "Poll failed; still serving what was read before"
-                );
-                (Some(reason), expected_by(error), 0)
+                (Some(error.reason()), expected_by(error), 0)
             }
         };
         meters.odd(&attempt.notes.malformed, &attempt.notes.unknown);

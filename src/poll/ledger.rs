@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{Attempt, Record};
+use super::attempt::{Attempt, Record, chain};
+use super::failures::{Failure, Failures, Polled};
 use super::journal;
 use super::reader::Readings;
 use crate::diff::diff;
@@ -24,6 +25,7 @@ pub struct Ledger {
     recalled: BTreeSet<Collector>,
     tally: Tally,
     records: BTreeMap<Collector, Record>,
+    failures: Failures,
 }
 
 /// A rendered account.
@@ -61,6 +63,7 @@ impl Ledger {
             recalled: BTreeSet::new(),
             tally: Tally::default(),
             records: BTreeMap::new(),
+            failures: Failures::default(),
         }
     }
 
@@ -118,23 +121,35 @@ impl Ledger {
         self.tally.forget_absent(&next);
         journal::tell(self.account.as_str(), &events);
         self.fleet = next;
-        self.note(Collector::Sources, &sources, |sources| sources.len());
-        self.note(Collector::Tasks, &tasks, |tasks| tasks.len());
-        self.note(Collector::Overview, &overview, |overview| overview.0.len());
-        self.note(Collector::Errors, &errors, |errors| errors.len());
-        self.note(Collector::SpeedLimits, &speed_rules, |rules| rules.len());
-        self.note(Collector::Consistency, &consistency, |results| results.len());
+        let polls = [
+            self.note(Collector::Sources, &sources, |sources| sources.len()),
+            self.note(Collector::Tasks, &tasks, |tasks| tasks.len()),
+            self.note(Collector::Overview, &overview, |overview| overview.0.len()),
+            self.note(Collector::Errors, &errors, |errors| errors.len()),
+            self.note(Collector::SpeedLimits, &speed_rules, |rules| rules.len()),
+            self.note(Collector::Consistency, &consistency, |results| results.len()),
+        ];
+        self.failures.tell(self.account.as_str(), polls.into_iter().flatten());
     }
 
-    fn note<T>(&mut self, collector: Collector, attempt: &Option<Attempt<T>>, length: impl Fn(&T) -> usize) {
-        let Some(attempt) = attempt else { return };
-        let served = match &attempt.result {
-            Ok((part, _, _)) => length(&part.data),
-            Err(_) => self.kept(collector, attempt.begun),
+    fn note<T>(
+        &mut self,
+        collector: Collector,
+        attempt: &Option<Attempt<T>>,
+        length: impl Fn(&T) -> usize,
+    ) -> Option<Polled> {
+        let attempt = attempt.as_ref()?;
+        let (served, failure) = match &attempt.result {
+            Ok((part, _, _)) => (length(&part.data), None),
+            Err(error) => {
+                let served = self.fresh(attempt.begun).read_at(collector).is_some();
+                let failure = Failure { reason: error.reason(), error: chain(error), served };
+                (self.kept(collector, attempt.begun), Some(failure))
+            }
         };
         let served = u64::try_from(served).unwrap_or(u64::MAX);
-        let record = self.records.entry(collector).or_default();
-        record.note(self.account.as_str(), collector, attempt, served, &self.meters);
+        self.records.entry(collector).or_default().note(collector, attempt, served, &self.meters);
+        Some(Polled { collector, failure })
     }
 
     /// How many objects of a collector whose poll failed are still served.

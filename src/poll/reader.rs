@@ -79,6 +79,11 @@ impl Reader {
         }
     }
 
+    /// The longest that a poll takes.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// A reader that passes over source servers whose name `shows` refuses, with their tasks and errors.
     #[must_use]
     pub fn showing(self, shows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
