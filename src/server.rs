@@ -98,6 +98,8 @@ pub struct Hooks {
     pub families: Arc<FamiliesOf>,
     /// Told of every response: the route (a closed set, `other` for what does not exist) and the status.
     pub answered: Arc<dyn Fn(&'static str, u16) + Send + Sync>,
+    /// Whether what should go on by itself does; the error is a sentence for the one who asked.
+    pub healthy: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Reads the configuration anew; the error is a sentence for the one who asked.
     pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }

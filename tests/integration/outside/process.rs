@@ -98,9 +98,14 @@ impl Process {
         self.said.borrow().clone()
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
     /// Sends a signal such as `TERM`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("the process runs").to_string();
+        let id = self.id().to_string();
         let sent = finish(command(Path::new("/bin/sh"), &["-c", "kill -s \"$0\" \"$1\"", name, &id])).await;
         assert_eq!(sent.status, Some(0), "{sent:?}");
     }
