@@ -73,11 +73,11 @@ fn work(cli: &Cli) -> anyhow::Result<()> {
     dispatched.unwrap_or_else(|_| Err(anyhow::anyhow!("stopped by the fault above")))
 }
 
-/// A runtime that has all the threads that it cannot do without.
+/// A runtime that has all the threads that it cannot do without; a panic ends the process until the caller sets a
+/// hook of its own.
 fn runtime() -> io::Result<Runtime> {
     // tokio panics where the system refuses a thread, and to unwind would be to wait for ever for workers that
     // never came.
-    let usual = panic::take_hook();
     panic::set_hook(Box::new(|fault| {
         let advice =
             "raise the limit of processes and threads (ulimit -u, TasksMax, the container's pids limit)";
@@ -89,9 +89,8 @@ fn runtime() -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().thread_keep_alive(Duration::MAX).max_blocking_threads(MOST_BLOCKING);
     let runtime = builder.build()?;
-    let warm = runtime.block_on(async { tokio::task::spawn_blocking(|| ()).await });
-    panic::set_hook(usual);
-    warm.map_err(io::Error::other).map(|()| runtime)
+    runtime.block_on(async { tokio::task::spawn_blocking(|| ()).await })?;
+    Ok(runtime)
 }
 
 /// What a panic has to say.

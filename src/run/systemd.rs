@@ -14,7 +14,10 @@ pub(super) fn stopping() {
 
 /// Every loop turns; systemd ends a unit with `WatchdogSec` that does not say so in time.
 pub(super) fn alive() {
-    tell(NotifyState::Watchdog);
+    // Said every few seconds, and what systemd does not hear it acts on by itself.
+    if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {
+        tracing::debug!(%error, "systemd cannot be told");
+    }
 }
 
 fn tell(state: NotifyState<'_>) {
