@@ -7,6 +7,9 @@
 
 mod attempt;
 mod details;
+mod episode;
+mod failures;
+mod heartbeat;
 mod journal;
 mod keeper;
 mod ledger;
@@ -15,6 +18,8 @@ mod publisher;
 mod reader;
 mod removals;
 
+pub use episode::Episode;
+pub use heartbeat::Heartbeat;
 pub use keeper::Keeper;
 pub use ledger::{Ledger, Readiness};
 pub use observer::Meter;
@@ -61,6 +66,8 @@ pub struct Account {
     pub interval: Duration,
     /// Keeps what it remembers, where that shall survive a restart.
     pub keeper: Option<Keeper>,
+    /// Tells others that the loop still turns.
+    pub heartbeat: Heartbeat,
 }
 
 impl Account {
@@ -105,6 +112,7 @@ pub async fn run(account: Account, publisher: Publisher, clock: Clock, stop: Can
     loop {
         polling.begin();
         let wake_at = polling.wake_at();
+        polling.account.heartbeat.beat(wake_at.saturating_duration_since(Instant::now()));
         let Polling { reading, asking, .. } = &mut polling;
         tokio::select! {
             biased;
@@ -223,6 +231,7 @@ impl Polling {
         }
         if is_due {
             self.publish_at = None;
+            self.account.ledger.tell_failures();
             self.account.keep(&self.clock).await;
         }
         let is_stale = self.account.ledger.is_stale(self.clock.instant());
@@ -254,6 +263,7 @@ pub async fn once(account: &mut Account, publisher: &Publisher, clock: &Clock) {
     }
     ask_all(account, clock).await;
     account.ledger.take_details(&mut account.details, true, clock);
+    account.ledger.tell_failures();
     account.keep(clock).await;
     publisher.publish(account.ledger.render(clock.instant()));
 }

@@ -100,6 +100,8 @@ pub struct Hooks {
     pub answered: Arc<dyn Fn(&'static str, u16) + Send + Sync>,
     /// Whether there is data to serve; a line for each account that is waited for where not.
     pub ready: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
+    /// Whether what should go on by itself does; the error is a sentence for the one who asked.
+    pub healthy: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Reads the configuration anew; the error is a sentence for the one who asked.
     pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }

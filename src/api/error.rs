@@ -88,12 +88,9 @@ impl ApiError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Auth(_) => "auth",
-            Self::Transport(TransportError::Connect(_)) => "connect",
-            Self::Transport(TransportError::Timeout(_)) => "timeout",
-            Self::Transport(TransportError::TooLong(_)) => "too_long",
-            Self::Transport(TransportError::Broken(_)) => "broken",
-            Self::Refused(refusal) => refusal.reason(),
+            Self::Auth(error) => of_credentials(error),
+            Self::Transport(error) => of_transport(error),
+            Self::Refused(refusal) => of_status(refusal.status),
             Self::Malformed(_) => "malformed",
             Self::Incomplete { .. } | Self::TooLong { .. } => "incomplete",
             Self::Implausible { .. } => "implausible",
@@ -142,6 +139,49 @@ impl ApiError {
     }
 }
 
+/// Why there are no credentials: a network that is gone, or a service that is ill, is no fault of theirs.
+fn of_credentials(error: &AuthError) -> &'static str {
+    match error.root() {
+        AuthError::Transport { source, .. } => of_transport(source),
+        AuthError::Failed { status, .. } => of_status(*status),
+        AuthError::Malformed { .. } => "malformed",
+        AuthError::Unavailable { .. }
+        | AuthError::Secret(_)
+        | AuthError::File { .. }
+        | AuthError::Setting { .. }
+        | AuthError::Setup(_)
+        | AuthError::Refused { .. }
+        | AuthError::NoProject { .. }
+        | AuthError::ManyProjects { .. }
+        | AuthError::NoDomain
+        | AuthError::Paused { .. }
+        | AuthError::Target
+        | AuthError::Characters
+        | AuthError::Shared(_) => "auth",
+    }
+}
+
+fn of_transport(error: &TransportError) -> &'static str {
+    match error {
+        TransportError::Connect(_) => "connect",
+        TransportError::Timeout(_) => "timeout",
+        TransportError::TooLong(_) => "too_long",
+        TransportError::Broken(_) => "broken",
+    }
+}
+
+fn of_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "unauthorized",
+        403 => "forbidden",
+        429 => "throttled",
+        400..=499 => "client_error",
+        // Never followed: it would carry the signature, and the client's trust, elsewhere.
+        300..=399 => "redirected",
+        _ => "server_error",
+    }
+}
+
 /// An answer that is not a success, in the words of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -185,18 +225,6 @@ impl Refusal {
             code,
             message: plain(&without_token(&message.unwrap_or_else(|| text.into_owned())), LONGEST),
             request_id: header("x-request-id").or_else(in_body).map(|id| plain(&id, 64)),
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self.status.as_u16() {
-            401 => "unauthorized",
-            403 => "forbidden",
-            429 => "throttled",
-            400..=499 => "client_error",
-            // Never followed: it would carry the signature, and the client's trust, elsewhere.
-            300..=399 => "redirected",
-            _ => "server_error",
         }
     }
 
@@ -249,6 +277,28 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn the_reason_is_the_credentials_only_where_it_is_theirs() {
+        let (service, said) = ("the identity service", crate::auth::Said::default());
+        let timeout = || AuthError::Transport {
+            service,
+            source: TransportError::Timeout(std::time::Duration::from_secs(10)),
+        };
+        let failed = |status| AuthError::Failed { service, status, said: said.clone() };
+        let reasons = [
+            (timeout(), "timeout"),
+            (AuthError::Shared(timeout().into()), "timeout"),
+            (failed(StatusCode::BAD_GATEWAY), "server_error"),
+            (failed(StatusCode::TOO_MANY_REQUESTS), "throttled"),
+            (AuthError::Malformed { service, what: "a token" }, "malformed"),
+            (AuthError::NoDomain, "auth"),
+        ];
+        for (error, reason) in reasons {
+            assert_eq!(ApiError::Auth(error).reason(), reason);
+            assert!(ApiError::REASONS.contains(&reason));
+        }
     }
 
     #[test]

@@ -460,15 +460,23 @@ pub(super) fn backoff(base: Duration, attempt: u32, jitter: f64) -> Duration {
 }
 
 /// The wait that a `Retry-After` header asks for, in seconds or as a date.
+///
+/// A date is the clock's of whoever wrote it, so it is taken from theirs where the answer tells it: this machine's
+/// may be hours off. `now` serves where it does not.
 pub(super) fn retry_after(headers: &HeaderMap, now: crate::model::Timestamp) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let wait = seconds.or_else(|| {
-        let date = jiff::fmt::rfc2822::parse(text).ok()?;
-        let at = crate::model::Timestamp::from_millis(date.timestamp().as_millisecond());
-        Some(at.since(now))
+        let theirs = headers.get(http::header::DATE).and_then(|date| instant(date.to_str().ok()?));
+        Some(instant(text)?.since(theirs.unwrap_or(now)))
     })?;
     Some(wait.min(LONGEST))
+}
+
+/// The instant of a header's date.
+fn instant(text: &str) -> Option<crate::model::Timestamp> {
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
+    Some(crate::model::Timestamp::from_millis(date.as_millisecond()))
 }
 
 /// A source of chance that needs no seed: only the jitter hangs on it.

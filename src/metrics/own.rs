@@ -19,7 +19,7 @@ use prometheus_client::registry::{Metric, Registry};
 use super::account::AccountLabels;
 use super::catalogue::Family;
 use super::process::Process;
-use crate::exposition::own::SortedFamily;
+use crate::exposition::own::{SortedFamily, select};
 use crate::model::{AccountName, Collector, Timestamp};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -161,6 +161,17 @@ impl Own {
         text
     }
 
+    /// The same, without what is said of the process and of the exporter as a whole: every series has an account.
+    #[must_use]
+    pub fn text_of_accounts(&self) -> String {
+        let of_accounts: BTreeSet<&str> = super::all()
+            .iter()
+            .filter(|entry| entry.labels.contains(&"account"))
+            .map(|entry| registered_name(entry.desc.name))
+            .collect();
+        select(&self.text(), |name| of_accounts.contains(name))
+    }
+
     /// What is counted for one account. Its series have these labels besides its name, unless it is known:
     /// then they keep theirs until [`Self::relabel`].
     #[must_use]
@@ -272,8 +283,12 @@ fn set_all(
 /// Registers a metric under its catalogue's name; prometheus-client adds suffix and full stop by itself.
 fn register(registry: &mut Registry, family: Family, metric: impl Metric) {
     let desc = family.desc();
-    let name = desc.name.strip_suffix("_total").or(desc.name.strip_suffix("_info")).unwrap_or(desc.name);
-    registry.register(name, desc.help.trim_end_matches('.'), metric);
+    registry.register(registered_name(desc.name), desc.help.trim_end_matches('.'), metric);
+}
+
+/// A family's name without the suffix that prometheus-client adds.
+fn registered_name(name: &str) -> &str {
+    name.strip_suffix("_total").or(name.strip_suffix("_info")).unwrap_or(name)
 }
 
 fn register_polls(registry: &mut Registry, families: &Families) {

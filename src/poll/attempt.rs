@@ -106,10 +106,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Writes an attempt down: in the metrics and, where it failed, in one log line.
+    /// Writes an attempt down in the metrics.
     pub(super) fn note(
         &mut self,
-        account: &str,
         collector: Collector,
         noted: &Noted<'_>,
         meters: &AccountMeters,
@@ -118,9 +117,6 @@ impl Record {
         self.attempted = true;
         let (reason, expected) = match noted.result {
             Ok(read_at) => {
-                if self.failures > 0 {
-                    tracing::info!(account, collector = collector.label(), "Polling works again");
-                }
                 self.failures = 0;
                 self.problem = None;
                 (self.last_success, self.fresh_at) = (Some(read_at), Some(now));
@@ -130,7 +126,6 @@ impl Record {
                 self.failures = self.failures.saturating_add(1);
                 let reason = error.reason();
                 self.problem = Some(format!("{reason}: {}", chain(error)));
-                self.tell(account, collector, error);
                 (Some(reason), expected_by(error))
             }
         };
@@ -145,19 +140,6 @@ impl Record {
             duplicates: noted.duplicates,
         };
         meters.polled(collector, &outcome);
-    }
-
-    fn tell(&self, account: &str, collector: Collector, error: &ApiError) {
-        let (collector, reason, failures, error) =
-            (collector.label(), error.reason(), self.failures, chain(error));
-        tracing::warn!(
-            account,
-            collector,
-            reason,
-            failures,
-            error,
-            "Poll failed; still serving what was read before"
-        );
     }
 }
 

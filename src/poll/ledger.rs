@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, Noted, Read, Record};
+use super::attempt::{Attempt, Noted, Read, Record, chain};
+use super::failures::{Failure, Failures, Polled};
 use super::journal;
 use super::reader::{Details, Reading, Round, to_u64};
 use super::removals::{Judged, Removals};
@@ -29,9 +30,6 @@ pub struct Ledger {
     fleet: Fleet,
     /// Parts of the fleet that an earlier run read. Changes are told against them; they are never served.
     recalled: BTreeSet<Collector>,
-    /// Objects that an earlier run read and this one has not seen yet, for the same reason.
-    recalled_sources: BTreeMap<SourceId, Arc<Source>>,
-    recalled_tasks: BTreeMap<TaskId, Arc<Task>>,
     tally: Tally,
     records: BTreeMap<Collector, Record>,
     removed_sources: Removals<SourceId>,
@@ -42,6 +40,9 @@ pub struct Ledger {
     lists: Vec<Collector>,
     /// The parts that the last page has.
     served: Vec<Collector>,
+    failures: Failures,
+    /// Attempts that are still to be told of.
+    polled: Vec<Polled>,
 }
 
 /// Objects whose removal was told, for as long as they may come back as if nothing had been.
@@ -97,8 +98,6 @@ impl Ledger {
             stale_after,
             fleet,
             recalled: BTreeSet::new(),
-            recalled_sources: BTreeMap::new(),
-            recalled_tasks: BTreeMap::new(),
             tally: Tally::default(),
             records: BTreeMap::new(),
             removed_sources: Removals::default(),
@@ -107,6 +106,8 @@ impl Ledger {
             departed: Departed::default(),
             lists: Vec::new(),
             served: Vec::new(),
+            failures: Failures::default(),
+            polled: Vec::new(),
         }
     }
 
@@ -122,10 +123,6 @@ impl Ledger {
         let is_there = |collector: &Collector| fleet.read_at(*collector).is_some();
         self.recalled = Collector::ALL.into_iter().filter(is_there).collect();
         self.fleet = Fleet { clock_offset: self.fleet.clock_offset, ..fleet };
-        let sources = self.fleet.sources().iter();
-        self.recalled_sources = sources.map(|source| (source.id.clone(), Arc::clone(source))).collect();
-        let tasks = self.fleet.tasks().iter();
-        self.recalled_tasks = tasks.map(|task| (task.id.clone(), Arc::clone(task))).collect();
         self.tally = tally;
         let since = |collector| {
             let ago = clock.now().since(*implausible_since.get(&collector)?);
@@ -223,9 +220,6 @@ impl Ledger {
             |id| next.tasks.is_none() || next.task(id).is_some() || departed.tasks.contains_key(id),
         );
         journal::tell(self.account.as_str(), &events);
-        self.recalled_sources
-            .retain(|id, old| next.source(id).is_some_and(|source| Arc::ptr_eq(source, old)));
-        self.recalled_tasks.retain(|id, old| next.task(id).is_some_and(|task| Arc::ptr_eq(task, old)));
         self.fleet = next;
         let changed = events.into_iter().filter_map(|event| match event {
             Event::TaskState { task, .. } => Some(task.id),
@@ -250,13 +244,25 @@ impl Ledger {
         };
         self.meters.odd(&told.notes.malformed, &told.notes.unknown);
         let record = self.records.entry(collector).or_default();
-        record.note(self.account.as_str(), collector, &noted, &self.meters, now);
+        record.note(collector, &noted, &self.meters, now);
+        let failure = told.result.as_ref().err().map(|error| Failure {
+            reason: error.reason(),
+            error: chain(error),
+            served: exported > 0,
+        });
+        self.polled.push(Polled { collector, failure });
         if let Some(list) = &told.list {
             let implausible = matches!(told.result, Err(ApiError::Implausible { .. }));
             let rereads = list.rereads.iter().map(|reread| reread.label());
             self.meters.listed(collector, list.unconfirmed, rereads, list.order_unstable, implausible);
             self.tell_order(collector, list.order_unstable);
         }
+    }
+
+    /// Tells what is new of the attempts since the last time: collectors that fail for one reason share a line.
+    pub(super) fn tell_failures(&mut self) {
+        let polled = std::mem::take(&mut self.polled);
+        self.failures.tell(self.account.as_str(), polled);
     }
 
     /// Tells once that the service's order is not stable, and once that it is again.
@@ -330,8 +336,6 @@ impl Ledger {
         fleet.errors.take_if(|_| !is_fresh(Collector::Errors));
         fleet.speed_rules.take_if(|_| !is_fresh(Collector::SpeedLimits));
         fleet.consistency.take_if(|_| !is_fresh(Collector::Consistency));
-        without(&mut fleet.sources, |source| self.recalled_sources.contains_key(&source.id));
-        without(&mut fleet.tasks, |task| self.recalled_tasks.contains_key(&task.id));
         fleet
     }
 
@@ -439,16 +443,6 @@ impl Departed {
     fn forget(&mut self, is_over: impl Fn(Instant) -> bool) {
         self.sources.retain(|_, (since, _)| !is_over(*since));
         self.tasks.retain(|_, (since, _)| !is_over(*since));
-    }
-}
-
-/// Leaves out what is not to be served; where that is nothing, the part stays the same.
-fn without<T>(part: &mut Option<Arc<Part<Vec<Arc<T>>>>>, is_left_out: impl Fn(&T) -> bool) {
-    if let Some(all) = part
-        && all.data.iter().any(|object| is_left_out(object))
-    {
-        let data = all.data.iter().filter(|object| !is_left_out(object)).cloned().collect();
-        *all = Arc::new(Part { data, read_at: all.read_at });
     }
 }
 

@@ -3,19 +3,24 @@
 use super::ListenError;
 use super::connection;
 use super::routes::Site;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 /// After an accept error; long enough not to spin, short enough that nobody's scrape fails for it.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Between two lines about connections that cannot be accepted.
+const REMINDER: Duration = Duration::from_secs(3600);
 
 /// Serves all listeners until told to stop, then waits for their connections for as long as the site grants.
 pub(super) async fn serve(
@@ -25,15 +30,21 @@ pub(super) async fn serve(
 ) -> Result<(), ListenError> {
     let tasks = TaskTracker::new();
     let places = Arc::new(Semaphore::new(site.settings.limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let mut accepting = FuturesUnordered::new();
     for listener in listeners {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let tls = site.settings.web.as_ref().is_some_and(|web| web.current().tls.is_some());
         info!(address = %listener.local_addr()?, path = site.settings.telemetry_path, tls, "Listening");
-        let accepting = accept(listener, Arc::clone(&site), Arc::clone(&places), tasks.clone(), stop.clone());
-        tasks.spawn(accepting);
+        let loops = accept(listener, Arc::clone(&site), Arc::clone(&places), tasks.clone(), stop.clone());
+        accepting.push(tasks.spawn(loops));
     }
-    stop.cancelled().await;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        // Only `stop` ends it in order; whatever else did, nobody would be served there any more.
+        Some(_) = accepting.next() => return Err(ListenError::Ended),
+    }
     tasks.close();
     // The connections know the grace themselves; the second is for what they do when it ends.
     let grace = site.settings.grace + Duration::from_secs(1);
@@ -68,16 +79,24 @@ async fn accept(
     }
 }
 
-/// Accepts until it succeeds: giving up would end the exporter.
+/// Accepts until it succeeds: giving up would end the exporter. Failures in a row are told once, and once an hour.
 async fn accepted(listener: &TcpListener) -> TcpStream {
+    let mut told: Option<Instant> = None;
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return socket,
-            Err(error) => {
-                if let Some(pause) = pause_after(&error) {
-                    warn!(%error, "Failed to accept a connection; trying again");
-                    sleep(pause).await;
+            Ok((socket, _)) => {
+                if told.is_some() {
+                    info!("Connections are accepted again");
                 }
+                return socket;
+            }
+            Err(error) => {
+                let Some(pause) = pause_after(&error) else { continue };
+                if told.is_none_or(|told| told.elapsed() >= REMINDER) {
+                    warn!(%error, "Connections cannot be accepted; trying again");
+                    told = Some(Instant::now());
+                }
+                sleep(pause).await;
             }
         }
     }

@@ -46,6 +46,7 @@ fn hooks() -> Hooks {
         landing: Arc::new(landing),
         families: Arc::new(|name| (name == "sources").then(|| vec!["a"])),
         answered: Arc::new(|_, _| {}),
+        healthy: Arc::new(|| Ok(())),
         reload: Arc::new(|| async { Ok(()) }.boxed()),
     }
 }

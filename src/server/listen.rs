@@ -12,12 +12,12 @@ pub enum ListenError {
     #[error("cannot listen on {0:?}: expected host:port or :port, for example :10067")]
     Address(String),
     /// The system refused.
-    #[error("cannot listen on {address}: {source}{}", advice(source))]
+    #[error("cannot listen on {address}: {problem}{}", advice(problem))]
     Bind {
         /// As it was given.
         address: String,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; not a source, for the text has it, and advice behind it.
+        problem: io::Error,
     },
     /// `--web.systemd-socket` without sockets.
     #[error(
@@ -25,7 +25,7 @@ pub enum ListenError {
     )]
     NotActivated,
     /// A socket of systemd's that is not TCP.
-    #[error("systemd's socket {index} cannot be used: {source}")]
+    #[error("systemd's socket {index} cannot be used")]
     Activated {
         /// The place among those that were passed, from 0.
         index: usize,
@@ -33,8 +33,11 @@ pub enum ListenError {
         source: io::Error,
     },
     /// A listener that the runtime cannot take.
-    #[error("a listening socket cannot be used: {0}")]
+    #[error("a listening socket cannot be used")]
     Socket(#[from] io::Error),
+    /// A loop that accepts connections is no more.
+    #[error("connections are no longer accepted, a fault of this program; start it anew")]
+    Ended,
 }
 
 /// Listens on an address; `:10067` is every address of the machine, IPv6 and IPv4.
@@ -54,7 +57,7 @@ pub fn bind(address: &str) -> Result<TcpListener, ListenError> {
     } else {
         TcpListener::bind((host, port))
     };
-    bound.map_err(|source| ListenError::Bind { address: address.to_owned(), source })
+    bound.map_err(|problem| ListenError::Bind { address: address.to_owned(), problem })
 }
 
 /// The sockets that systemd passed. It takes them out of the environment, so it must come before any threads.

@@ -133,7 +133,7 @@ impl Site {
         match route {
             Route::Metrics => scrape(request, &self.hooks, &self.places),
             Route::Landing => self.landing(),
-            Route::Healthy => text(StatusCode::OK, "Healthy."),
+            Route::Healthy => self.health(),
             Route::Ready => self.readiness(),
             Route::Reload => self.reload().await,
             Route::Other => text(StatusCode::NOT_FOUND, "There is nothing here."),
@@ -152,6 +152,15 @@ impl Site {
         Reply { response, place: None }
     }
 
+    /// Healthy while what should go on by itself does; whoever asks may restart what is not.
+    fn health(&self) -> Reply {
+        match (self.hooks.healthy)() {
+            Ok(()) => text(StatusCode::OK, "Healthy."),
+            Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, &problem),
+        }
+    }
+
+    /// Ready once, ready for ever: what the cloud does later shows in the metrics.
     fn readiness(&self) -> Reply {
         match (self.hooks.ready)() {
             Ok(()) => text(StatusCode::OK, "Ready."),

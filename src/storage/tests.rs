@@ -192,6 +192,26 @@ fn nobody_else_may_look() {
 }
 
 #[test]
+fn a_directory_is_claimed_by_one_and_free_when_it_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = directory.path().join("state");
+    let (first, second) = (Store::new(&inner), Store::new(&inner));
+    first.claim().unwrap();
+    let refusal = second.claim().unwrap_err();
+    assert!(matches!(refusal, ClaimError::InUse(_)), "{refusal}");
+    assert!(refusal.to_string().starts_with(&format!("{} is in use", inner.display())), "{refusal}");
+    // What is kept needs no claim, and leaves nothing but the account's file there.
+    let shelf = second.shelf(&account(), SCOPE);
+    shelf.keep(&memory(1)).unwrap();
+    assert_eq!(names(&inner), std::slice::from_ref(&shelf.file));
+    drop(first);
+    second.claim().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let nowhere = Store::new(directory.path().join("file/state")).claim().unwrap_err();
+    assert!(matches!(nowhere, ClaimError::Lock { .. }), "{nowhere}");
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");

@@ -30,6 +30,12 @@ fn retry_after_is_seconds_or_a_date_and_bounded() {
     assert_eq!(retry_after(&header("7"), now), Some(Duration::from_secs(7)));
     let date = retry_after(&header("Wed, 21 Oct 2015 07:28:00 GMT"), now);
     assert_eq!(date, Some(Duration::from_secs(60)));
+    for hours in [-2, 2] {
+        let (mut told, off) = (header("Wed, 21 Oct 2015 07:28:00 GMT"), hours * 3_600_000);
+        told.insert(http::header::DATE, "Wed, 21 Oct 2015 07:27:30 GMT".parse().unwrap());
+        let wait = retry_after(&told, Timestamp::from_millis(now.millis() + off));
+        assert_eq!(wait, Some(Duration::from_secs(30)), "a clock that is {hours} hours off");
+    }
     assert_eq!(retry_after(&header("99999999"), now), Some(LONGEST));
     assert_eq!(retry_after(&header("soon"), now), None);
     assert_eq!(retry_after(&HeaderMap::new(), now), None);

@@ -63,6 +63,22 @@ fn every_own_family_of_the_catalogue_is_served_with_its_help_and_type_and_no_oth
 }
 
 #[test]
+fn the_text_of_accounts_has_every_family_with_an_account_and_no_series_without() {
+    let text = text004(&filled().text_of_accounts());
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ").and_then(|help| help.split(' ').next()))
+        .collect();
+    let with_account = |entry: &&crate::metrics::Entry| {
+        entry.subject == Subject::Exporter && entry.labels.contains(&"account")
+    };
+    let expected: Vec<&str> = all().iter().filter(with_account).map(|entry| entry.desc.name).collect();
+    assert_eq!(names, expected);
+    let mut samples = text.lines().filter(|line| !line.starts_with('#'));
+    assert!(samples.all(|line| line.contains("account=\"a\"")), "{text}");
+}
+
+#[test]
 fn an_account_that_is_forgotten_leaves_no_series() {
     let own = filled();
     own.forget(&AccountName::new("a"));

@@ -5,14 +5,14 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+use super::Ended;
 use super::report::Diagnosis;
-use super::{Ended, causes};
 use crate::api::{ApiError, Client, Priority, Refusal};
 use crate::auth::http::{Answer, Transport};
 use crate::auth::{AuthError, Ticket};
 use crate::config::{Account, Scope};
 use crate::model::{Collector, TaskId};
-use crate::run::Surroundings;
+use crate::run::{Surroundings, causes};
 
 /// The action of the vendor's older policies that covers everything that is read.
 const OLD_ACTION: &str = "sms:server:queryServer";
