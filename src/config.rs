@@ -6,6 +6,7 @@
 
 mod account;
 mod credentials;
+mod doubts;
 mod endpoint;
 mod environment;
 mod error;

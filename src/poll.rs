@@ -17,7 +17,7 @@ pub use keeper::Keeper;
 pub use ledger::Ledger;
 pub use observer::Meter;
 pub use publisher::{AccountFacts, Publisher};
-pub use reader::Reader;
+pub use reader::{Filtered, Reader};
 
 use std::time::Duration;
 

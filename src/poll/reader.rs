@@ -34,6 +34,25 @@ pub struct Reader {
     rules: Rotation<Arc<[SpeedRule]>>,
     results: Rotation<Option<Consistency>>,
     shows: Shows,
+    filtered: Tells,
+}
+
+/// What name filters left of the objects of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Filtered {
+    /// How many came.
+    pub of: usize,
+    /// How many are shown.
+    pub left: usize,
+}
+
+/// Who is told what filters left.
+struct Tells(Box<dyn Fn(Collector, Filtered) + Send + Sync>);
+
+impl std::fmt::Debug for Tells {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tells")
+    }
 }
 
 /// Which source servers are shown, by name.
@@ -76,6 +95,7 @@ impl Reader {
             rules: Rotation::new(RULES_REFRESH),
             results: Rotation::new(CONSISTENCY_REFRESH),
             shows: Shows(Box::new(|_| true)),
+            filtered: Tells(Box::new(|_, _| {})),
         }
     }
 
@@ -83,6 +103,12 @@ impl Reader {
     #[must_use]
     pub fn showing(self, shows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { shows: Shows(Box::new(shows)), ..self }
+    }
+
+    /// A reader that tells what the filter of [`Self::showing`] left of each list.
+    #[must_use]
+    pub fn telling(self, filtered: impl Fn(Collector, Filtered) + Send + Sync + 'static) -> Self {
+        Self { filtered: Tells(Box::new(filtered)), ..self }
     }
 
     /// Polls every collector that is on. `last` is the fleet as it was last known: where a list fails now,
@@ -124,6 +150,7 @@ impl Reader {
             let List { mut objects, expected, duplicates, notes, .. } = list.await?;
             let before = objects.len();
             objects.retain(|object| self.shows(name(object)));
+            (self.filtered.0)(collector, Filtered { of: before, left: objects.len() });
             // What is not to be shown is not expected either.
             let expected = expected.map(|expected| expected.saturating_sub(to_u64(before - objects.len())));
             Ok(Read { data: objects, expected, duplicates, notes })

@@ -1,13 +1,15 @@
 //! An account at work, made from its configuration.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::Client;
 use crate::auth::http::SetupError;
 use crate::auth::{self, Authenticator};
 use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
-use crate::poll::{Account, Keeper, Ledger, Meter, Reader};
+use crate::model::{AccountName, Collector};
+use crate::poll::{Account, Filtered, Keeper, Ledger, Meter, Reader};
 
 use super::Surroundings;
 use crate::storage::Store;
@@ -16,7 +18,7 @@ use crate::storage::Store;
 #[derive(Debug, thiserror::Error)]
 #[error("account {name}: {source}")]
 pub struct AccountError {
-    name: crate::model::AccountName,
+    name: AccountName,
     source: SetupError,
 }
 
@@ -51,7 +53,8 @@ pub(super) fn build(
         account.limits.poll_timeout,
         allowance(account, config),
     )
-    .showing(move |name| names.passes(name));
+    .showing(move |name| names.passes(name))
+    .telling(filtered(account.name.clone(), meters.clone()));
     let ledger = Ledger::new(
         account.name.clone(),
         meters.clone(),
@@ -60,6 +63,21 @@ pub(super) fn build(
         account.clock_offset,
     );
     Ok(Account { reader, ledger, interval: config.poll_interval, keeper })
+}
+
+/// Counts what name filters leave out, and says so where they begin to leave nothing.
+fn filtered(name: AccountName, meters: AccountMeters) -> impl Fn(Collector, Filtered) + Send + Sync {
+    let empty: Mutex<BTreeSet<Collector>> = Mutex::default();
+    move |collector, Filtered { of, left }| {
+        meters.filtered(collector, u64::try_from(of - left).unwrap_or(u64::MAX));
+        let mut empty = empty.lock().unwrap_or_else(PoisonError::into_inner);
+        let (account, label) = (name.as_str(), collector.label());
+        if left > 0 || of == 0 {
+            empty.remove(&collector);
+        } else if empty.insert(collector) {
+            tracing::warn!(account, collector = label, "0 of {of} pass name_include and name_exclude");
+        }
+    }
 }
 
 /// What an account looks at: states that were seen elsewhere are nothing to tell changes against.

@@ -25,6 +25,7 @@ fn filled_of(given: &[(&str, &str)]) -> Own {
         duplicates: 1,
     };
     meters.polled(Collector::Sources, &outcome);
+    meters.filtered(Collector::Sources, 1);
     meters.odd([(&"sources.memory", &2)], [(&"sources.state", &1)]);
     meters.requested("list_servers", Some(200), Duration::from_millis(30));
     meters.requested("list_servers", None, Duration::from_secs(10));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use huaweicloud_sms_exporter::config::{Config, Glob};
 use huaweicloud_sms_exporter::simulator::{Fault, Operation, What};
 
 use super::{of, own};
@@ -171,4 +172,18 @@ async fn of_a_key_that_stands_twice_the_last_counts_and_the_object_is_kept() {
     let labels = "{account=\"test\",source_id=\"a\",source_name=\"y\"}";
     assert_eq!(rig.value(&format!("huaweicloud_sms_source_cpu_cores{labels}")), 4.0);
     assert_eq!(rig.value("sms_exporter_malformed_values_total{account=\"test\",field=\"sources\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn what_filters_leave_out_is_counted() {
+    let include = |pattern: &str| {
+        let pattern = Glob::new(pattern).expect("a pattern");
+        move |config: &mut Config| config.accounts[0].names.include = vec![pattern]
+    };
+    for (pattern, left_out) in [("*", 0.0), ("nobody-*", 4.0)] {
+        let mut rig = Rig::with(4, include(pattern)).await;
+        rig.poll().await;
+        assert_eq!(rig.value(&own("objects_filtered", "sources")), left_out, "{pattern}");
+        assert_eq!(rig.value(&own("objects_exported", "sources")), 4.0 - left_out, "{pattern}");
+    }
 }
