@@ -48,9 +48,8 @@ pub(super) fn probe(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(_) => {}
     }
-    let is_there = |ancestor: &&Path| !ancestor.as_os_str().is_empty() && ancestor.exists();
-    let missing =
-        path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !is_there(ancestor));
+    let is_missing = |ancestor: &&Path| !ancestor.as_os_str().is_empty() && !ancestor.exists();
+    let missing = path.ancestors().take_while(is_missing);
     let first = missing.last().unwrap_or(path);
     DirBuilder::new().mode(0o700).create(first)?;
     fs::remove_dir(first)
@@ -61,14 +60,11 @@ pub(super) fn open_to_all(path: &Path) -> Option<PathBuf> {
     const ALL_MAY_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
     let mode = |directory: &Path| fs::metadata(directory).map_or(0, |about| about.permissions().mode());
-    let own = fs::canonicalize(path).ok();
-    let above = own.as_deref().unwrap_or(path).ancestors().skip(1);
+    let own = fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_default();
     // In a directory such as /tmp only owners rename and remove, but anybody can be first to make a file.
     let itself = (mode(path) & ALL_MAY_WRITE != 0).then(|| path.to_owned());
-    itself.or_else(|| {
-        let open = |above: &&Path| mode(above) & (ALL_MAY_WRITE | STICKY) == ALL_MAY_WRITE;
-        above.into_iter().find(open).map(Path::to_owned)
-    })
+    let open = |above: &&Path| mode(above) & (ALL_MAY_WRITE | STICKY) == ALL_MAY_WRITE;
+    itself.or_else(|| own.ancestors().skip(1).find(open).map(Path::to_owned))
 }
 
 /// Replaces a file in one step that cannot be seen half done; `after` is told of each part of it.

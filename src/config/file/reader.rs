@@ -168,8 +168,7 @@ fn secret_file(base: &Path, path: &str) -> Result<SecretFrom, Problem> {
 
 /// A file in words: its path, or where it was looked for, if what is written could be a secret in the wrong place.
 fn told(base: &Path, written: &str, resolved: &Path) -> String {
-    let is_path = written.contains('/') && !written.contains(char::is_whitespace);
-    if is_path || written.starts_with(['$', '~', '.']) {
+    if written.contains('/') && !written.contains(char::is_whitespace) {
         return resolved.display().to_string();
     }
     let here = if base.as_os_str().is_empty() { Path::new(".") } else { base };

@@ -24,8 +24,8 @@ pub(super) fn syntax(fault: Fault, yaml: &str) -> Fault {
 
 /// A tab in the space before the text of a line, or of the next one.
 fn tab(yaml: &str, line: u64) -> Option<At> {
-    let candidates = numbered(yaml).filter(|(number, _)| (line..=line + 1).contains(number));
-    candidates.into_iter().find_map(|(number, text)| {
+    let mut candidates = numbered(yaml).filter(|(number, _)| (line..=line + 1).contains(number));
+    candidates.find_map(|(number, text)| {
         let indent = text.split(|letter: char| !matches!(letter, ' ' | '\t')).next()?;
         let column = indent.find('\t')?;
         let has_text = indent.len() < text.trim_end().len();
