@@ -157,7 +157,7 @@ impl Client {
     pub async fn overview(&self, deadline: Instant) -> Result<(Overview, Notes), ApiError> {
         let operation = Operation { name: "show_overview", path: "/v3/sources/overview" };
         let answer = self.get(operation, &[], (Priority::List, deadline)).await?;
-        read(&answer.body, wire::overview)
+        read(&answer.body, "overview", wire::overview)
     }
 
     /// The speed rules of a task (`GET /v3/tasks/{id}/speed-limit`); none where the service knows none.
@@ -174,7 +174,7 @@ impl Client {
         let operation = Operation { name: "show_speed_limits", path: &path };
         match self.get(operation, &[], when).await {
             Err(ApiError::Refused(refusal)) if refusal.is_absence(NO_SPEED_LIMIT) => Ok(Default::default()),
-            answer => read(&answer?.body, wire::speed_rules),
+            answer => read(&answer?.body, "speed_limit", wire::speed_rules),
         }
     }
 
@@ -194,7 +194,7 @@ impl Client {
             Err(ApiError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => {
                 Ok(Default::default())
             }
-            answer => read(&answer?.body, wire::consistency_result),
+            answer => read(&answer?.body, "consistency", wire::consistency_result),
         }
     }
 
@@ -357,16 +357,13 @@ fn accepts(list: ListOperation, filter: &str) -> bool {
     filter != "migproject" || list.operation.name != TASKS.operation.name
 }
 
-/// Reads an answer that is one object.
+/// Reads an answer that is one object, known by `name`.
 fn read<T>(
     body: &[u8],
+    name: &'static str,
     decode: impl Fn(&str, &mut Notes) -> Result<T, serde_json::Error>,
 ) -> Result<(T, Notes), ApiError> {
-    let with_notes = |json: &str| {
-        let mut notes = Notes::default();
-        decode(json, &mut notes).map(|value| (value, notes))
-    };
-    wire::object(body, with_notes).map_err(ApiError::Malformed)
+    wire::object(body, name, decode).map_err(ApiError::Malformed)
 }
 
 /// An id as one segment of a path. Ids are opaque, so whatever could leave the segment is encoded.

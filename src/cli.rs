@@ -12,10 +12,10 @@ mod poll;
 mod version;
 mod web;
 
-pub use check::{CheckError, check};
+pub use check::{CheckError, Examiners, check, doubts};
 pub use collectors::CollectorFlags;
-pub use demo::{DemoOptions, FleetOptions, SimulatorOptions};
-pub use estimate::{Estimate, idle_patterns};
+pub use demo::{DEMO_INTERVAL, DemoOptions, FleetOptions, SimulatorOptions};
+pub use estimate::{Estimate, Pace, idle_patterns};
 pub use log::LogOptions;
 pub use poll::{ConfigOptions, PollOptions};
 pub use version::{BUILD, Build, version};
@@ -190,7 +190,18 @@ fn command() -> clap::Command {
         if of_accounts { argument.hide(true) } else { argument }
     };
     let hide_all = |command: clap::Command| command.mut_args(hide);
-    command.mut_subcommand("demo", hide_all).mut_subcommand("simulator", hide_all)
+    let of_the_demo = |argument: clap::Arg| match argument.get_id().as_str() {
+        "poll.interval" => {
+            let default = humantime::format_duration(DEMO_INTERVAL);
+            argument.help(format!("Time between two polls, such as 30s or 1m [default: {default}]"))
+        }
+        "poll.stale-after" => {
+            argument.help("Age at which data that cannot be read anew disappears [default: 15m]")
+        }
+        _ => argument,
+    };
+    let demo = |command: clap::Command| hide_all(command).mut_args(of_the_demo);
+    command.mut_subcommand("demo", demo).mut_subcommand("simulator", hide_all)
 }
 
 /// What clap has to say, in our form.

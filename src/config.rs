@@ -6,11 +6,13 @@
 
 mod account;
 mod credentials;
+mod doubts;
 mod endpoint;
 mod environment;
 mod error;
 mod file;
 mod filter;
+mod nearest;
 mod overrides;
 mod secret;
 mod values;
@@ -22,7 +24,8 @@ pub use endpoint::{Endpoint, EndpointError, Region};
 pub use error::{ConfigError, ConfigErrors};
 pub use filter::{FamilyFilter, Glob, GlobError, NameFilter};
 pub use overrides::Overrides;
-pub use secret::{SecretError, SecretFrom};
+pub(crate) use secret::in_text as secret_in;
+pub use secret::{Oddity, SecretError, SecretFrom};
 
 use std::collections::BTreeSet;
 use std::path::Path;

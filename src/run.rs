@@ -15,6 +15,7 @@ pub use exporter::{Exporter, Rounds, Surroundings};
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
@@ -141,8 +142,15 @@ fn say(stop: Stop) -> ExitCode {
     reason = "the answer goes to stdout, what is wrong to stderr"
 )]
 fn check(cli: &Cli) -> ExitCode {
-    let web = |path: &std::path::Path| WebConfig::load(path).map(drop).map_err(|error| error.to_string());
-    match cli::check(cli, &|name| std::env::var(name).ok(), web) {
+    // What is doubtful in the web configuration is logged while it is read.
+    let least = if cli.log.level == cli::log::Level::Error { cli.log.level } else { cli::log::Level::Warn };
+    cli::log::init(least, cli.log.format);
+    let told = |error: &dyn std::error::Error| error.to_string();
+    let examiners = cli::Examiners {
+        web: |path: &Path| WebConfig::load(path).map(drop).map_err(|error| told(&error)),
+        storage: |path: &Path| Store::new(path).examine().map_err(|error| told(&error)),
+    };
+    match cli::check(cli, &|name| std::env::var(name).ok(), examiners) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS

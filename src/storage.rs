@@ -102,6 +102,14 @@ pub enum KeepError {
         /// Why.
         source: io::Error,
     },
+    /// Nothing could be kept in the directory.
+    #[error("nothing can be kept in {}: {source}", .path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The file cannot be written.
     #[error("cannot write {}", .path.display())]
     File {
@@ -160,6 +168,20 @@ impl Store {
             Err(TryLockError::WouldBlock) => Err(ClaimError::InUse(self.directory.clone())),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+
+    /// Looks whether anything could be kept, and leaves all as it was; the answer is what is to be doubted.
+    ///
+    /// # Errors
+    ///
+    /// A directory that is none, cannot be made, or in which no file can be made.
+    pub fn examine(&self) -> Result<Option<String>, KeepError> {
+        let unusable = |source| KeepError::Unusable { path: self.directory.clone(), source };
+        disk::probe(&self.directory).map_err(unusable)?;
+        Ok(disk::open_to_all(&self.directory).map(|open| {
+            let open = open.display();
+            format!("every user of this machine may write in {open}, and so replace what is kept: take that right away")
+        }))
     }
 
     /// The place of an account. `scope` says what the account looks at, such as its region and project: the

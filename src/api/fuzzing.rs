@@ -10,9 +10,9 @@ pub(crate) fn answer(data: &[u8]) {
         0 => page::<Source>(body),
         1 => page::<Task>(body),
         2 => page::<MigrationError>(body),
-        3 => drop(super::read(body, wire::overview)),
-        4 => drop(super::read(body, wire::speed_rules)),
-        _ => drop(super::read(body, |json, notes| Ok(wire::consistency_result(json, notes).ok()))),
+        3 => drop(super::read(body, "overview", wire::overview)),
+        4 => drop(super::read(body, "speed_limit", wire::speed_rules)),
+        _ => drop(super::read(body, "consistency", wire::consistency_result)),
     }
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn error_json(data: &[u8]) {
 
 /// Speed rules at every minute of a day.
 pub(crate) fn speed_windows(data: &[u8]) {
-    let read = super::read(data, wire::speed_rules);
+    let read = super::read(data, "speed_limit", wire::speed_rules);
     let Ok((rules, _)) = read else { return };
     for minute in 0..=1440 {
         let now = TimeOfDay::from_minutes(minute).expect("a minute of a day");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::config::{SecretError, SecretFrom};
+use crate::config::{SecretError, SecretFrom, secret_in};
 
 /// Where the metadata service of the cloud's servers answers.
 const METADATA: &str = "http://169.254.169.254";
@@ -68,7 +68,9 @@ impl Environment {
     pub(super) fn secret(&self, from: &SecretFrom) -> Result<SecretString, SecretError> {
         match from {
             SecretFrom::Env(name) => {
-                self.variable(name).map(Into::into).ok_or_else(|| SecretError::Unset(name.clone()))
+                let value = self.variable(name).ok_or_else(|| SecretError::Unset(name.clone()))?;
+                let odd = |oddity| SecretError::Odd(format!("the environment variable {name}"), oddity);
+                secret_in(&value).map(Into::into).map_err(odd)
             }
             SecretFrom::File(_) | SecretFrom::Value(_) => from.read(),
         }

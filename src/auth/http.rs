@@ -223,7 +223,7 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(without_byte_order_mark(body.freeze()))
     }
 
     fn sort(&self, error: reqwest::Error) -> TransportError {
@@ -237,10 +237,15 @@ impl Transport {
     }
 }
 
+/// A text without the mark that some writers begin it with, which no reader of JSON or PEM takes.
+fn without_byte_order_mark(text: Bytes) -> Bytes {
+    if text.starts_with(b"\xef\xbb\xbf") { text.slice(3..) } else { text }
+}
+
 /// The certificates of a file, of which there must be one.
 fn certificates(path: &std::path::Path) -> Result<Vec<reqwest::Certificate>, SetupError> {
     let pem = std::fs::read(path).map_err(|error| SetupError::Certificates(path.into(), error))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem).ok();
+    let certificates = reqwest::Certificate::from_pem_bundle(&without_byte_order_mark(pem.into())).ok();
     certificates
         .filter(|certificates| !certificates.is_empty())
         .ok_or_else(|| SetupError::NoCertificate(path.into()))

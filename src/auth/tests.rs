@@ -70,6 +70,17 @@ fn projects(ids: &[&str]) -> Answer {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_before_an_answer_is_no_part_of_it() {
+    let fake = Fake::start(|_| {
+        let (status, headers, body) = projects(&["p1"]);
+        (status, headers, format!("\u{feff}{body}"))
+    })
+    .await;
+    let (authenticator, _) = authenticator(&fake.account(keys()));
+    assert_eq!(get(&authenticator).await.unwrap().headers()["x-project-id"], "p1");
+}
+
+#[tokio::test]
 async fn a_key_finds_its_project_once_and_signs_every_request() {
     let fake = Fake::start(|_| projects(&["p1"])).await;
     let (authenticator, told) = authenticator(&fake.account(keys()));

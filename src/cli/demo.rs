@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+/// How often the demo polls: its fleet migrates while one watches, and nobody's quota is spent.
+pub const DEMO_INTERVAL: Duration = Duration::from_secs(2);
+
 /// `demo`: the exporter against a simulated service of its own.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Demo")]

@@ -1,10 +1,12 @@
-//! How many series an account will make, before anything is asked: the catalogue, multiplied.
+//! What an account will come to, before anything is asked: its series, and how it is kept up with.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
 
 use crate::config::{Account, Detail, Glob};
 use crate::metrics::{Entry, Subject, all};
-use crate::model::{CheckResult, SourceState, Stage, TaskState, TaskType};
+use crate::model::{CheckResult, Collector, SourceState, Stage, TaskState, TaskType};
 
 /// Disks of a usual server: the system's and one of data.
 const DISKS: usize = 2;
@@ -97,6 +99,101 @@ fn usual(entry: &Entry) -> usize {
     }
 }
 
+/// How an account of some size is kept up with, where every server has a task that copies.
+///
+/// Lists are read side by side in pages that overlap by one object. What is asked for task by task trickles on a share
+/// of the account's rate, oldest first, and is asked for again when it is as old as its refresh.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Requests that the lists of a poll take.
+    pub requests: u32,
+    /// How long they take.
+    pub poll: Duration,
+    /// How long after the start every detail has been asked for; none, where none is.
+    pub details: Option<Duration>,
+    /// How old speed rules get.
+    pub rules: Option<Duration>,
+    /// How old consistency results get.
+    pub results: Option<Duration>,
+    interval: Duration,
+}
+
+/// Objects on a page of the lists of servers and tasks; the list of errors, short as a rule, has one page.
+const PAGE: u32 = 200;
+
+/// Time of an answer from a service that is not far away.
+const ANSWER: f64 = 0.2;
+
+/// The share of the account's rate that goes to details.
+const DETAILS_SHARE: f64 = 0.2;
+
+/// Seconds after which a detail is asked for again.
+const REFRESH: [(Collector, f64); 2] = [(Collector::SpeedLimits, 600.0), (Collector::Consistency, 1800.0)];
+
+impl Pace {
+    /// The estimate for an account with so many servers that is polled so often.
+    #[must_use]
+    pub fn of(account: &Account, servers: u32, interval: Duration) -> Self {
+        let limits = &account.limits;
+        let pages = servers.saturating_sub(1).div_ceil(PAGE - 1).max(1);
+        let requests = account.collectors.iter().map(|collector| match collector {
+            Collector::Sources | Collector::Tasks => pages,
+            Collector::Overview | Collector::Errors => 1,
+            Collector::SpeedLimits | Collector::Consistency => 0,
+        });
+        let requests: u32 = requests.sum();
+        let beyond_burst = f64::from(requests.saturating_sub(limits.burst)) / limits.requests_per_second;
+        let at_once = u32::try_from(limits.concurrency.max(1)).unwrap_or(u32::MAX);
+        let rounds = f64::from(requests.div_ceil(at_once));
+        let rate = limits.requests_per_second * DETAILS_SHARE;
+        let asked: Vec<_> = REFRESH.into_iter().filter(|(asked, _)| account.collectors.has(*asked)).collect();
+        // More than the rate allows makes everything older by the same factor.
+        let wanted: f64 = asked.iter().map(|(_, refresh)| f64::from(servers) / refresh).sum();
+        let stretch = (wanted / rate).max(1.0);
+        let once: f64 = asked.iter().map(|_| f64::from(servers)).sum();
+        let age = |of: Collector| {
+            let refresh = asked.iter().find(|(asked, _)| *asked == of)?.1;
+            Some(seconds(refresh * stretch))
+        };
+        Self {
+            requests,
+            poll: seconds(beyond_burst.max(rounds * ANSWER)),
+            details: (!asked.is_empty()).then(|| seconds(once / rate)),
+            rules: age(Collector::SpeedLimits),
+            results: age(Collector::Consistency),
+            interval,
+        }
+    }
+}
+
+/// Whole seconds, at least one.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.ceil().max(1.0)).unwrap_or(Duration::MAX)
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Beyond an hour nobody counts seconds, beyond a minute nobody needs them to the unit.
+        let told = |time: Duration| {
+            let (all, unit) = (time.as_secs(), if time.as_secs() < 60 { 1 } else { 60 });
+            humantime::format_duration(Duration::from_secs(all.div_ceil(unit) * unit))
+        };
+        write!(f, "{} requests a poll, {} of every {}", self.requests, told(self.poll), told(self.interval))?;
+        if let Some(details) = self.details {
+            write!(f, "; details are all there {} after the start", told(details))?;
+        }
+        for (name, age) in [("speed limits", self.rules), ("consistency results", self.results)] {
+            if let Some(age) = age {
+                write!(f, ", {name} then at most {} old", told(age))?;
+            }
+        }
+        if self.poll > self.interval {
+            f.write_str("; polls follow one another without a pause")?;
+        }
+        Ok(())
+    }
+}
+
 /// Patterns of an account's `metrics.allow` and `metrics.deny` that match no family.
 #[must_use]
 pub fn idle_patterns(account: &Account) -> BTreeSet<&str> {
@@ -109,7 +206,7 @@ pub fn idle_patterns(account: &Account) -> BTreeSet<&str> {
 mod tests {
     use super::*;
     use crate::config::{CredentialSource, Region};
-    use crate::model::{AccountName, Collector};
+    use crate::model::AccountName;
 
     fn account() -> Account {
         Account::new(AccountName::new("a"), Region::new("cn-north-4").unwrap(), CredentialSource::Chain)
@@ -135,6 +232,33 @@ mod tests {
         assert!(per_source > 20 && uncapped > 1000 * per_source);
         account.families.max_series = std::num::NonZeroUsize::new(100);
         assert!(Estimate::of(&account).with(1000) < uncapped / 5);
+    }
+
+    #[test]
+    fn a_large_fleet_takes_more_requests_and_its_details_get_older() {
+        let mut account = account();
+        let pace = |account: &Account, servers| Pace::of(account, servers, Duration::from_secs(30));
+        let at = Duration::from_secs;
+        // 0.67 details a second are wanted and one is allowed: each is as old as its refresh.
+        let small = pace(&account, 300);
+        assert_eq!((small.requests, small.poll, small.details), (6, at(1), Some(at(600))));
+        assert_eq!((small.rules, small.results), (Some(at(600)), Some(at(1800))));
+        // 2.2 wanted.
+        let large = pace(&account, 1000);
+        assert_eq!((large.requests, large.poll, large.details), (14, at(1), Some(at(2000))));
+        assert_eq!((large.rules, large.results), (Some(at(1334)), Some(at(4000))));
+        // 200 objects fill a page and 201 need two; the second begins on the last object of the first.
+        assert_eq!(
+            [0, 1, 200, 201, 399, 400].map(|servers| pace(&account, servers).requests),
+            [4, 4, 4, 6, 6, 8]
+        );
+        account.collectors.set(Collector::SpeedLimits, false);
+        account.limits.requests_per_second = 0.1;
+        let slow = pace(&account, 1000);
+        assert_eq!((slow.poll, slow.rules, slow.results), (at(40), None, Some(at(50_000))));
+        assert!(slow.to_string().ends_with("polls follow one another without a pause"), "{slow}");
+        account.collectors.set(Collector::Consistency, false);
+        assert_eq!(pace(&account, 1000).details, None);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -174,19 +175,24 @@ fn a_check_says_ok_and_what_would_be_run() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/full.yml");
     let cli = read(&["--config.check", "--config.file", file]).unwrap();
     let environment = |name: &str| name.starts_with("PROD_").then(|| "http://proxy:3128".to_owned());
-    insta::assert_snapshot!(check(&cli, &environment, |_| Ok(())).unwrap());
+    let examiners = Examiners { web: |_: &Path| Ok(()), storage: |_: &Path| Ok(None) };
+    insta::assert_snapshot!(check(&cli, &environment, examiners).unwrap());
 }
 
 #[test]
-fn a_check_tells_what_is_wrong_with_both_files() {
+fn a_check_tells_what_is_wrong_with_both_files_and_the_directory() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/absent.yml");
-    let cli = read(&["--config.file", file, "--web.config.file=web.yml"]).unwrap();
-    let error = check(&cli, &|_| None, |web| Err(format!("{}:1: no", web.display()))).unwrap_err();
+    let cli = read(&["--config.file", file, "--web.config.file=web.yml", "--storage.path=/x"]).unwrap();
+    let examiners = Examiners {
+        web: |web: &Path| Err(format!("{}:1: no", web.display())),
+        storage: |path: &Path| Err(format!("no {}", path.display())),
+    };
+    let error = check(&cli, &|_| None, examiners).unwrap_err();
     let text = error.to_string();
     let lines: Vec<_> = text.lines().collect();
     assert!(
         lines[0]
             .ends_with("absent.yml: the file: cannot be read (no such file); expected a configuration file")
     );
-    assert_eq!(lines[1..], ["web.yml:1: no"]);
+    assert_eq!(lines[1..], ["web.yml:1: no", "command line: --storage.path: no /x"]);
 }

@@ -91,6 +91,15 @@ impl Collectors {
         }
     }
 
+    /// Switches off those that need one that is off.
+    pub(super) fn drop_what_lacks(&mut self) {
+        let has = |needed: Collector| self.0.contains(&needed);
+        let lacks = self.iter().filter(|collector| collector.needs().is_some_and(|needed| !has(needed)));
+        for collector in lacks.collect::<Vec<_>>() {
+            self.set(collector, false);
+        }
+    }
+
     /// Whether none is on.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,7 +7,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Problem};
-use super::{Account, Config, ConfigErrors, CredentialKind, CredentialSource, Endpoint, Overrides, Region};
+use super::{
+    Account, Config, ConfigErrors, CredentialKind, CredentialSource, Endpoint, Overrides, Region, secret_in,
+};
 use crate::model::AccountName;
 
 /// The `account` label of the account that the environment describes.
@@ -102,7 +104,7 @@ impl Variables<'_> {
     fn check_credentials(self) -> Result<(), ConfigError> {
         for (access, secret) in KEY_PAIRS {
             match (self.get(access), self.get(secret)) {
-                (Some(_), Some(_)) => return Ok(()),
+                (Some(_), Some(_)) => return self.odd_key().map_or(Ok(()), Err),
                 (Some(_), None) => return Err(half(secret, access)),
                 (None, Some(_)) => return Err(half(access, secret)),
                 (None, None) => {}
@@ -113,6 +115,22 @@ impl Variables<'_> {
             return Ok(());
         }
         Err(ConfigError::variable(KEY_PAIRS[0].0, Problem::NoCredentials))
+    }
+}
+
+impl Variables<'_> {
+    /// Refuses a variable that holds more than a secret, such as one that a shell would have taken the quotes of.
+    fn check_secret(self, name: &'static str) -> Result<(), ConfigError> {
+        let value = self.get(name).unwrap_or_default();
+        let told = |oddity| ConfigError::variable(name, Problem::OddSecret { of: "variable", oddity });
+        secret_in(&value).map(drop).map_err(told)
+    }
+
+    /// The first half of a key in the variables of the chain that is more than a secret.
+    pub(super) fn odd_key(self) -> Option<ConfigError> {
+        let pair = KEY_PAIRS.into_iter().find(|(a, b)| self.get(a).is_some() && self.get(b).is_some());
+        let (access, secret) = pair?;
+        [access, secret].into_iter().find_map(|name| self.check_secret(name).err())
     }
 }
 
@@ -171,6 +189,8 @@ fn account(
     account.domain_id = noted(variables.domain_id(), errors);
     account.enterprise_project_id = noted(variables.id(&["HW_ENTERPRISE_PROJECT_ID"]), errors);
     overrides.switch(&mut account.collectors);
+    errors.extend(overrides.lacking(&account.collectors));
+    account.collectors.drop_what_lacks();
     if account.collectors.is_empty() {
         errors.push(overrides.no_collector());
     }

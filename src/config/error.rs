@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::EndpointError;
+use super::nearest::Meant;
+use super::secret::Oddity;
 
 /// One thing that is wrong: `file:line:column: key: what is wrong; expected …`, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +19,7 @@ use super::EndpointError;
 pub struct ConfigError {
     place: Place,
     key: Box<str>,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 /// Everything that is wrong with a configuration, one line each, in the order of the file.
@@ -44,16 +46,24 @@ pub(super) enum Problem {
     #[error("is missing; expected {0}")]
     Missing(Cow<'static, str>),
     /// A value that is safe to repeat.
-    #[error("{found:?} is not valid; expected {expected}")]
+    #[error("{found:?} is not valid{meant}; expected {expected}")]
     Invalid {
         /// The value as written.
         found: String,
+        /// What may have been meant.
+        meant: Meant,
         /// What is accepted.
         expected: Cow<'static, str>,
     },
     /// A value that may be, or may hold, a secret.
     #[error("is not valid; expected {0}")]
     InvalidSecret(Cow<'static, str>),
+    /// A word that may be a secret, unless it is near to a known one.
+    #[error("is not valid{0}; expected {1}")]
+    UnknownWord(Meant, Cow<'static, str>),
+    /// A value in which somebody relied on a shell.
+    #[error("{0}; $… and ~ are not replaced in this file: write what they stand for")]
+    Unreplaced(Box<Problem>),
     /// Not a region or an endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -75,14 +85,27 @@ pub(super) enum Problem {
     #[error("the environment variable named here is not set or empty; expected one that holds the value")]
     Unset,
     /// A file that cannot be read.
-    #[error("cannot read the file named here ({0}); expected a readable file")]
-    Unreadable(String),
+    #[error("cannot read {file} ({cause}); expected a readable file")]
+    Unreadable {
+        /// Which file, in words.
+        file: String,
+        /// Why.
+        cause: String,
+    },
     /// The configuration file itself cannot be read.
     #[error("cannot be read ({0}); expected a configuration file")]
     NoFile(String),
     /// A file without a secret in it.
     #[error("the file named here holds no secret; expected one line of text, at most 64 KiB")]
     NotASecret,
+    /// A secret that is not as it should be.
+    #[error("what is in the {of} {oddity}")]
+    OddSecret {
+        /// The file or the variable.
+        of: &'static str,
+        /// What is odd about it.
+        oddity: Oddity,
+    },
     /// Parts would be dropped before they are read anew.
     #[error("{} is too short; expected at least two poll intervals, {}", human(.0), human(.1))]
     Stale(Duration, Duration),
@@ -98,11 +121,32 @@ pub(super) enum Problem {
     #[error("not valid YAML: {0}")]
     Syntax(String),
     /// YAML of another shape.
-    #[error("has the wrong shape; expected {0}")]
-    Shape(String),
+    #[error("is {found}; expected {expected}")]
+    Shape {
+        /// What is there.
+        found: &'static str,
+        /// What should be.
+        expected: Cow<'static, str>,
+    },
     /// A key that means nothing here.
-    #[error("unknown key; expected one of {0}")]
-    UnknownKey(String),
+    #[error("unknown key{0}; expected one of {1}")]
+    UnknownKey(Meant, String),
+    /// A collector that lives on another's data.
+    #[error("{0} is on and {1}, which it needs, is off; expected both or neither")]
+    Needs(&'static str, &'static str),
+    /// Two times of which one must be the longer.
+    #[error("{} is longer than {whole} ({}), which ends it; expected no more than that", human(.part), human(.end))]
+    Longer {
+        /// What is written.
+        part: Duration,
+        /// The key of the time that it is part of.
+        whole: &'static str,
+        /// That time.
+        end: Duration,
+    },
+    /// Names of which none passes.
+    #[error("keeps every name out; expected a pattern that leaves some in")]
+    NothingPasses,
     /// A key that stands twice.
     #[error("stands twice in the same place; expected each key once")]
     DuplicateKey,
@@ -113,7 +157,7 @@ pub(super) enum Problem {
 
 impl ConfigError {
     pub(super) fn new(place: Place, key: impl Into<Box<str>>, problem: Problem) -> Self {
-        Self { place, key: key.into(), problem }
+        Self { place, key: key.into(), problem: Box::new(problem) }
     }
 
     /// An error about a variable of the environment.
@@ -138,14 +182,14 @@ impl ConfigError {
 
     /// Whether something is not there that is needed.
     pub(super) fn is_missing(&self) -> bool {
-        matches!(self.problem, Problem::Missing(_))
+        matches!(*self.problem, Problem::Missing(_))
     }
 }
 
 impl Problem {
-    /// A file named in the configuration cannot be read.
-    pub(super) fn unreadable(error: &io::Error) -> Self {
-        Self::Unreadable(cause(error))
+    /// A file named in the configuration, in words, cannot be read.
+    pub(super) fn unreadable(file: String, error: &io::Error) -> Self {
+        Self::Unreadable { file, cause: cause(error) }
     }
 
     /// The configuration file cannot be read.

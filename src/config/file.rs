@@ -67,6 +67,7 @@ use self::raw::{RawAccount, RawConfig};
 use self::reader::Reader;
 use super::environment::Variables;
 use super::error::{ConfigError, Place, Problem};
+use super::nearest::Meant;
 use super::values;
 use super::yaml::{Placed, START};
 use super::{
@@ -145,11 +146,19 @@ impl Reader<'_> {
 
     fn accounts(&mut self, raw: RawConfig, overrides: &Overrides) -> Vec<Account> {
         let defaults = raw.defaults.map(|defaults| self.defaults(defaults, overrides)).unwrap_or_default();
-        let (at, written) = raw.accounts.map_or((START, Vec::new()), |list| (list.at, list.value));
-        if written.is_empty() {
-            let problem = Problem::Missing("a list of at least one account".into());
-            self.refuse(at, "accounts", problem);
-        }
+        const EXPECTED: &str = "a list of at least one account";
+        let written = match raw.accounts {
+            Some(Placed { value, .. }) if !value.is_empty() => value,
+            Some(Placed { at, .. }) => {
+                let problem = Problem::Shape { found: "empty", expected: EXPECTED.into() };
+                self.refuse(at, "accounts", problem);
+                Vec::new()
+            }
+            None => {
+                self.refuse(START, "accounts", Problem::Missing(EXPECTED.into()));
+                Vec::new()
+            }
+        };
         let mut accounts = Vec::new();
         let mut lines: Vec<(String, u64)> = Vec::new();
         for Placed { value: account, at } in written {
@@ -160,6 +169,9 @@ impl Reader<'_> {
             }
         }
         self.share_project(&mut accounts);
+        if accounts.iter().any(|account| account.credentials == CredentialSource::Chain) {
+            self.errors.extend(self.variables.odd_key());
+        }
         accounts
     }
 
@@ -168,7 +180,7 @@ impl Reader<'_> {
         let Placed { value: defaults, at } = defaults;
         if let Some(name) = &defaults.name {
             let known = "the settings of an account other than its name".to_owned();
-            self.refuse(name.at, "defaults.name", Problem::UnknownKey(known));
+            self.refuse(name.at, "defaults.name", Problem::UnknownKey(Meant::default(), known));
         }
         let before = std::mem::take(&mut self.errors);
         drop(self.account(&defaults, at, overrides));

@@ -29,27 +29,55 @@ pub struct FamilyFilter {
 
 /// Why a text is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected 1 to {} characters without control characters, * for any text, ? for one character",
-    Glob::MAX_CHARS
-)]
-pub struct GlobError;
+pub enum GlobError {
+    /// Not a text that could match a name.
+    #[error(
+        "expected 1 to {} characters without control characters, * for any text, ? for one character",
+        Glob::MAX_CHARS
+    )]
+    Text,
+    /// A sign that means something in regular expressions or in a shell, and nothing here.
+    #[error(
+        "expected a pattern for whole names, in which * is any text, ? is one character, and {0} means nothing \
+         (it does in regular expressions and shells); where a name has a {0}, write ? for it"
+    )]
+    Sign(char),
+}
 
 impl Glob {
     /// The longest pattern; the service's names end at 255 characters.
     const MAX_CHARS: usize = 255;
 
+    /// Signs of regular expressions and of shells' patterns.
+    const FOREIGN: [char; 10] = ['[', ']', '{', '}', '(', ')', '|', '^', '$', '\\'];
+
     /// Takes a pattern.
     ///
     /// # Errors
     ///
-    /// An empty or overlong text, or one with control characters.
+    /// An empty or overlong text, or one with control characters; signs that only other patterns know, which would
+    /// match no name and silence every alert.
     pub fn new(pattern: &str) -> Result<Self, GlobError> {
         let length = pattern.chars().count();
         if length == 0 || length > Self::MAX_CHARS || pattern.chars().any(char::is_control) {
-            return Err(GlobError);
+            return Err(GlobError::Text);
         }
-        Ok(Self(pattern.into()))
+        match pattern.chars().find(|letter| Self::FOREIGN.contains(letter)) {
+            Some(sign) => Err(GlobError::Sign(sign)),
+            None => Ok(Self(pattern.into())),
+        }
+    }
+
+    /// Whether it looks like a regular expression although it is a pattern: `.*` asks for a dot here.
+    #[must_use]
+    pub fn looks_foreign(&self) -> bool {
+        self.0.contains(".*") || self.0.contains(".+")
+    }
+
+    /// Whether it matches every name.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0.chars().all(|letter| letter == '*')
     }
 
     /// The pattern as written.
@@ -119,7 +147,7 @@ mod tests {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in
-            [("web-*", "xweb-1"), ("?", ""), ("a", "A"), ("a", "ab"), ("*a", "ab"), ("[a]", "a"), ("a?", "a")]
+            [("web-*", "xweb-1"), ("?", ""), ("a", "A"), ("a", "ab"), ("*a", "ab"), (".*", "ab"), ("a?", "a")]
         {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
@@ -143,9 +171,27 @@ mod tests {
 
     #[test]
     fn control_characters_and_empty_texts_are_no_patterns() {
-        assert_eq!(Glob::new(""), Err(GlobError));
-        assert_eq!(Glob::new("a\n"), Err(GlobError));
-        assert_eq!(Glob::new(&"a".repeat(256)), Err(GlobError));
+        assert_eq!(Glob::new(""), Err(GlobError::Text));
+        assert_eq!(Glob::new("a\n"), Err(GlobError::Text));
+        assert_eq!(Glob::new(&"a".repeat(256)), Err(GlobError::Text));
+    }
+
+    #[test]
+    fn what_only_other_patterns_know_is_refused_with_its_sign() {
+        for (pattern, sign) in [
+            ("web-[0-9]*", '['),
+            ("^web.*", '^'),
+            ("[", '['),
+            ("web.*$", '$'),
+            ("(web|db)-*", '('),
+            ("{web,db}-*", '{'),
+            ("web|db", '|'),
+            ("web\\d", '\\'),
+        ] {
+            assert_eq!(Glob::new(pattern), Err(GlobError::Sign(sign)), "{pattern}");
+        }
+        let foreign = |pattern| Glob::new(pattern).unwrap().looks_foreign();
+        assert!(foreign("web.*") && foreign("web-.+") && !foreign("web.example.com") && !foreign("*.web-?"));
     }
 
     /// The obvious recursion, exponential, to hold the loop to.

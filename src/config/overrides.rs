@@ -29,6 +29,17 @@ impl Overrides {
         }
     }
 
+    /// The flags that switch a collector on whose data comes from one that is off.
+    pub(super) fn lacking(&self, collectors: &Collectors) -> Vec<ConfigError> {
+        let on = self.collectors.iter().filter(|(_, on)| *on);
+        let lacks = on.filter_map(|(collector, _)| {
+            let needed = collector.needs().filter(|needed| !collectors.has(*needed))?;
+            let problem = Problem::Needs(collector.label(), needed.label());
+            Some(ConfigError::new(Place::Flag, format!("--collector.{}", collector.label()), problem))
+        });
+        lacks.collect()
+    }
+
     /// The poll interval and the age of staleness where there is no file.
     pub(super) fn times(&self, errors: &mut Vec<ConfigError>) -> (Duration, Duration) {
         let interval = self.poll_interval.unwrap_or(DEFAULT_POLL_INTERVAL);

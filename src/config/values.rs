@@ -8,12 +8,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::error::Problem;
+use super::nearest::Meant;
 
 /// The most of a wrong value that an error repeats, in characters.
 const SHOWN: usize = 60;
 
 /// The farthest that a clock can be from UTC: hours in use go from -12 to +14.
 const MAX_OFFSET: i32 = 18 * 3600;
+
+/// The longest name of an account or a user, in characters.
+const MAX_NAME: usize = 64;
 
 /// The longest name of a label, in characters.
 const MAX_LABEL_NAME: usize = 64;
@@ -23,7 +27,24 @@ const MAX_LABEL_VALUE: usize = 256;
 
 /// The value is not what was expected; repeats it.
 pub(super) fn invalid(found: &str, expected: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::Invalid { found: found.chars().take(SHOWN).collect(), expected: expected.into() }
+    Problem::Invalid {
+        found: found.chars().take(SHOWN).collect(),
+        meant: Meant::default(),
+        expected: expected.into(),
+    }
+}
+
+/// The word is none of those that are known; repeats it.
+pub(super) fn unknown_word<'a>(
+    found: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    expected: impl Into<Cow<'static, str>>,
+) -> Problem {
+    Problem::Invalid {
+        found: found.chars().take(SHOWN).collect(),
+        meant: Meant::near(found, known),
+        expected: expected.into(),
+    }
 }
 
 /// A duration within bounds, such as `30s`, `15m` or `1h 30m`.
@@ -90,7 +111,7 @@ fn signed_offset(text: &str) -> Option<i32> {
 pub(super) fn choice<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Problem> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        invalid(text, known.join(" or "))
+        unknown_word(text, known.iter().copied(), known.join(" or "))
     })
 }
 
@@ -105,11 +126,23 @@ pub(super) fn id(text: &str) -> Result<String, Problem> {
 
 /// A name for people.
 pub(super) fn name(text: &str) -> Result<String, Problem> {
+    name_rule(text).map_or_else(|| Ok(text.to_owned()), |rule| Err(invalid(text, rule)))
+}
+
+/// The rule for names that a text breaks.
+pub(super) fn name_rule(text: &str) -> Option<Cow<'static, str>> {
     let length = text.chars().count();
-    if length == 0 || length > 64 || text.trim() != text || text.chars().any(char::is_control) {
-        return Err(invalid(text, "a name of 1 to 64 characters without spaces around it"));
+    if text.is_empty() {
+        Some("a name, which has at least one character".into())
+    } else if length > MAX_NAME {
+        Some(format!("a name of at most {MAX_NAME} characters; this one has {length}").into())
+    } else if text.chars().any(char::is_control) {
+        Some("a name without control characters such as tabs and ends of lines".into())
+    } else if text.trim() != text {
+        Some("a name without spaces around it".into())
+    } else {
+        None
     }
-    Ok(text.to_owned())
 }
 
 /// The name of a label that is not `taken`.
@@ -197,6 +230,21 @@ mod tests {
         {
             assert!(offset(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_refused_is_told_which_rule_it_breaks() {
+        let told = |text: &str| name(text).unwrap_err().to_string();
+        for (text, rule) in [
+            ("", "at least one character"),
+            (&*"é".repeat(65), "at most 64 characters; this one has 65"),
+            ("a\tb", "without control characters"),
+            ("a\u{7f}", "without control characters"),
+            (" a", "without spaces around it"),
+        ] {
+            assert!(told(text).contains(rule), "{}", told(text));
+        }
+        assert_eq!(name(&"é".repeat(64)), Ok("é".repeat(64)));
     }
 
     #[test]

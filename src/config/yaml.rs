@@ -9,6 +9,7 @@
 //! secret.
 
 mod compose;
+mod explain;
 mod fields;
 
 #[cfg(test)]
@@ -66,9 +67,9 @@ pub(crate) enum FaultKind {
     /// Not YAML, or more of it than a configuration needs.
     Syntax(String),
     /// A value of another shape, and the key in or below which it stands.
-    Shape { key: Option<&'static str>, expected: &'static str },
-    /// A key that means nothing here, and those that do.
-    UnknownKey { key: Option<String>, known: Vec<&'static str> },
+    Shape { key: Option<String>, found: &'static str, expected: &'static str },
+    /// A key that means nothing here, whether it stands without a value, and the keys that mean something.
+    UnknownKey { key: Option<String>, bare: bool, known: Vec<&'static str> },
     /// A key that stands twice in a map.
     DuplicateKey(Option<String>),
 }
@@ -87,8 +88,14 @@ impl Fault {
         Self { at, kind: FaultKind::Syntax(told.into()) }
     }
 
-    fn shape(at: At, key: Option<&'static str>, expected: &'static str) -> Self {
-        Self { at, kind: FaultKind::Shape { key, expected } }
+    fn shape(node: &Node, key: Option<&str>, expected: &'static str) -> Self {
+        let found = match node.value {
+            Value::Null => "empty",
+            Value::Text(_) => "a single value",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        };
+        Self { at: node.at, kind: FaultKind::Shape { key: key.map(str::to_owned), found, expected } }
     }
 
     fn duplicate(key: &Text) -> Self {

@@ -325,6 +325,8 @@ catalogue! {
             "Objects that the service counts." "count";
         ObjectsExported Gauge "sms_exporter_objects_exported" _ AC []
             "Objects that are served." "the poll";
+        ObjectsFiltered Gauge "sms_exporter_objects_filtered" _ AC []
+            "Objects that the account's name filters leave out." "name_include, name_exclude";
         DuplicatesDropped Counter "sms_exporter_duplicates_dropped_total" _ AC []
             "Objects that came more than once and were dropped." "the poll";
         ObjectsUnconfirmed Gauge "sms_exporter_objects_unconfirmed" _ AC []

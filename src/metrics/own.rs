@@ -94,6 +94,7 @@ struct Families {
     budget_wait: SortedFamily<OfAccount, FloatCounter>,
     expected: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
     exported: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
+    filtered: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
     duplicates: SortedFamily<OfCollector, Counter>,
     unconfirmed: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
     implausible: SortedFamily<OfCollector, Gauge>,
@@ -234,6 +235,7 @@ impl Own {
         details_oldest.retain(|labels| labels.account.name() != name);
         details_pending.retain(|labels| labels.account.name() != name);
         interval.retain(|labels| labels.account.name() != name);
+        self.families.filtered.retain(|labels| labels.account.name() != name);
         self.families.storage_failures.retain(|labels| labels.account.name() != name);
         self.families.storage_success.retain(|labels| labels.account.name() != name);
         self.families.request_duration.0.retain(|labels| labels.account.name() != name);
@@ -319,6 +321,7 @@ fn register_rest(registry: &mut Registry, families: &Families) {
     let families = families.clone();
     register(registry, Family::ObjectsExpected, families.expected);
     register(registry, Family::ObjectsExported, families.exported);
+    register(registry, Family::ObjectsFiltered, families.filtered);
     register(registry, Family::DuplicatesDropped, families.duplicates);
     register(registry, Family::ObjectsUnconfirmed, families.unconfirmed);
     register(registry, Family::ListRereads, families.rereads);
@@ -358,6 +361,12 @@ impl AccountMeters {
 
     fn of_operation(&self, operation: &'static str) -> AccountOperation {
         AccountOperation { account: self.account.clone(), operation }
+    }
+
+    /// Name filters left out so many of a collector's objects.
+    pub fn filtered(&self, collector: Collector, left_out: u64) {
+        let of = OfCollector { account: self.account.clone(), collector: collector.label() };
+        self.families.filtered.get_or_create(&of).set(left_out);
     }
 
     /// A collector was polled.

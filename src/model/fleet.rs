@@ -41,6 +41,15 @@ impl Collector {
         }
     }
 
+    /// The collector by whose objects this one asks, one by one.
+    #[must_use]
+    pub const fn needs(self) -> Option<Self> {
+        match self {
+            Self::SpeedLimits | Self::Consistency => Some(Self::Tasks),
+            Self::Sources | Self::Tasks | Self::Overview | Self::Errors => None,
+        }
+    }
+
     /// The collector of that name.
     #[must_use]
     pub fn from_label(label: &str) -> Option<Self> {

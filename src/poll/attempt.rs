@@ -29,26 +29,28 @@ pub(super) struct Read<T> {
     pub(super) rereads: Vec<Reread>,
     /// Whether the service's order is not stable.
     pub(super) order_unstable: bool,
+    /// What filters left out.
+    pub(super) hidden: u64,
 }
 
 impl<T> Read<T> {
     /// What came in one piece.
     pub(super) fn whole(data: T, expected: Option<u64>, notes: Notes) -> Self {
         let (duplicates, rereads) = (0, Vec::new());
-        Self { data, expected, duplicates, notes, whole: true, rereads, order_unstable: false }
+        Self { data, expected, duplicates, notes, whole: true, rereads, order_unstable: false, hidden: 0 }
     }
 
     /// The same with other data.
     pub(super) fn map<U>(self, map: impl FnOnce(T) -> U) -> Read<U> {
-        let Self { data, expected, duplicates, notes, whole, rereads, order_unstable } = self;
-        Read { data: map(data), expected, duplicates, notes, whole, rereads, order_unstable }
+        let Self { data, expected, duplicates, notes, whole, rereads, order_unstable, hidden } = self;
+        Read { data: map(data), expected, duplicates, notes, whole, rereads, order_unstable, hidden }
     }
 }
 
 impl<T> From<List<T>> for Read<Vec<Arc<T>>> {
     fn from(list: List<T>) -> Self {
         let List { objects, expected, duplicates, notes, whole, rereads, order_unstable, .. } = list;
-        Self { data: objects, expected, duplicates, notes, whole, rereads, order_unstable }
+        Self { data: objects, expected, duplicates, notes, whole, rereads, order_unstable, hidden: 0 }
     }
 }
 
@@ -103,6 +105,8 @@ pub(super) struct Record {
     pub(super) problem: Option<String>,
     /// Whether its order is known to be unstable, so that it is told once.
     pub(super) order_unstable: bool,
+    /// Whether filters left nothing of it, for the same reason.
+    pub(super) all_hidden: bool,
 }
 
 impl Record {

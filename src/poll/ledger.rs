@@ -255,7 +255,9 @@ impl Ledger {
             let implausible = matches!(told.result, Err(ApiError::Implausible { .. }));
             let rereads = list.rereads.iter().map(|reread| reread.label());
             self.meters.listed(collector, list.unconfirmed, rereads, list.order_unstable, implausible);
+            self.meters.filtered(collector, list.hidden);
             self.tell_order(collector, list.order_unstable);
+            self.tell_filtered(collector, list.shown, list.hidden);
         }
     }
 
@@ -280,6 +282,16 @@ impl Ledger {
             );
         } else {
             tracing::info!(account, collector, "The order of the service's list is stable again");
+        }
+    }
+
+    /// Tells where filters begin to leave nothing of a list.
+    fn tell_filtered(&mut self, collector: Collector, shown: u64, hidden: u64) {
+        let record = self.records.entry(collector).or_default();
+        let all_hidden = shown == 0 && hidden > 0;
+        if !std::mem::replace(&mut record.all_hidden, all_hidden) && all_hidden {
+            let (account, collector) = (self.account.as_str(), collector.label());
+            tracing::warn!(account, collector, "0 of {hidden} pass name_include and name_exclude");
         }
     }
 
@@ -484,6 +496,9 @@ struct Listed {
     unconfirmed: u64,
     rereads: Vec<Reread>,
     order_unstable: bool,
+    /// What filters left out, and what they let through.
+    hidden: u64,
+    shown: u64,
 }
 
 /// Puts what an attempt at a list read into its place, as far as `judge` believes it.
@@ -499,9 +514,10 @@ fn settle<T>(
         Ok(read) => read,
         Err(error) => return Told { result: Err(error), ..told },
     };
-    let Read { data, expected, duplicates, notes, whole, rereads, order_unstable } = read;
+    let Read { data, expected, duplicates, notes, whole, rereads, order_unstable, hidden } = read;
     (told.expected, told.duplicates, told.notes) = (expected, duplicates, notes);
-    let mut list = Listed { unconfirmed: 0, rereads, order_unstable };
+    let shown = to_u64(data.len());
+    let mut list = Listed { unconfirmed: 0, rereads, order_unstable, hidden, shown };
     match judge(Whole { data, whole }) {
         Judged::List(data, unconfirmed) => {
             list.unconfirmed = unconfirmed;

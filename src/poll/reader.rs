@@ -165,8 +165,8 @@ impl Shows {
         let mut read = Read::from(list);
         let before = read.data.len();
         read.data.retain(|object| (self.0)(name(object).unwrap_or_default()));
-        let hidden = to_u64(before - read.data.len());
-        read.expected = read.expected.map(|expected| expected.saturating_sub(hidden));
+        read.hidden = to_u64(before - read.data.len());
+        read.expected = read.expected.map(|expected| expected.saturating_sub(read.hidden));
         read
     }
 }

@@ -1,7 +1,5 @@
 //! The demo: the exporter against the simulator, through real HTTP and real signatures.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
@@ -9,13 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::supervisor::Supervisor;
 use super::{serve, wall_clock};
-use crate::cli::{Cli, DemoOptions, FleetOptions, SimulatorOptions};
+use crate::cli::{Cli, DEMO_INTERVAL, DemoOptions, FleetOptions, SimulatorOptions};
 use crate::config::{Account, Config, CredentialSource, Endpoint, Region, SecretFrom, default_stale_after};
 use crate::model::AccountName;
 use crate::simulator::{Keys, Settings, Simulator};
-
-/// Often enough that counters move while one watches.
-const DEMO_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The simulated region.
 const REGION: &str = "cn-north-4";

@@ -11,6 +11,7 @@ mod survey;
 pub use report::{Diagnosis, Step, Verdict};
 pub use service::action;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -22,12 +23,18 @@ use crate::auth::http::Unobserved;
 use crate::auth::{self, Authenticator};
 use crate::cli::Cli;
 use crate::config::{Account, Config};
+use crate::storage::Store;
 
 /// Examines every account, prints what was found, and fails where a step failed.
 #[expect(clippy::print_stdout, reason = "the diagnosis is what was asked for")]
 pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()> {
     let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(|error| Misuse::of(&error))?;
     let (surroundings, mut ill) = (surroundings(), Vec::new());
+    if let Some(directory) = &cli.poll.storage {
+        let step = storage(directory);
+        println!("{step}");
+        ill.extend((step.verdict == Verdict::Failed).then(|| "--storage.path".to_owned()));
+    }
     for account in &config.accounts {
         let diagnosis = tokio::select! {
             () = stop.cancelled() => anyhow::bail!("stopped before the examination was over"),
@@ -41,12 +48,31 @@ pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()
     if ill.is_empty() {
         return Ok(());
     }
-    Err(anyhow::anyhow!(ill.join(", "))).context("something is wrong with these accounts")
+    Err(anyhow::anyhow!(ill.join(", "))).context("something is wrong with these")
+}
+
+/// Examines the directory of `--storage.path`.
+#[must_use]
+pub fn storage(directory: &Path) -> Step {
+    let shown = directory.display();
+    let (verdict, finding, advice) = match Store::new(directory).examine() {
+        Ok(None) => (Verdict::Well, format!("{shown} can keep what must survive a restart"), None),
+        Ok(Some(doubt)) => (Verdict::Doubtful, doubt, Some("chmod o-w, or another directory")),
+        Err(error) => {
+            let advice = "name a directory that the exporter's user may make files in";
+            (Verdict::Failed, error.to_string(), Some(advice))
+        }
+    };
+    Step { verdict, subject: "storage".to_owned(), finding, advice: advice.map(str::to_owned) }
 }
 
 /// Examines one account.
 pub async fn examine(account: &Account, config: &Config, surroundings: &Surroundings) -> Diagnosis {
     let mut diagnosis = Diagnosis::new(&account.name, &account.region);
+    let beside = config.doubts().into_iter().filter(|(name, _)| *name == account.name);
+    for doubt in crate::cli::doubts(account).into_iter().chain(beside.map(|(_, doubt)| doubt)) {
+        diagnosis.doubt("configuration", doubt, "mend the configuration, unless it is meant so");
+    }
     // `Err` only says that going on makes no sense; what was found stands in the diagnosis.
     let (Ok(()) | Err(Ended)) = steps(account, config, surroundings, &mut diagnosis).await;
     diagnosis

@@ -1,5 +1,6 @@
 //! The exporter behind its web side, until it is told to stop.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use crate::config::{Config, ConfigErrors};
 use crate::metrics::{Subject, all};
 use crate::model::Collector;
 use crate::server::{self, Hooks, Landing, LandingAccount, Limits, Settings};
+use crate::storage::Store;
 
 /// The exporter of the accounts that are configured.
 pub(super) async fn run(cli: &Cli, hangups: Signal, stop: CancellationToken) -> anyhow::Result<()> {
@@ -32,6 +34,8 @@ pub(super) async fn until_stopped(
     let settings = settings(cli)?;
     let listeners = listeners(cli)?;
     exporter.apply(config).map_err(|error| Misuse::of(&error))?;
+    tell_doubts(config);
+    tell_storage(cli.poll.storage.as_deref());
     let supervisor = exporter.supervisor();
     let reloading = signals::reload_on(hangups, stop.clone(), cli.clone(), exporter.clone());
     drop(supervisor.spawn("the reloading of the configuration", stop.clone(), reloading));
@@ -95,12 +99,35 @@ fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
     }
 }
 
+/// Says what is hardly meant, once for each configuration.
+fn tell_doubts(config: &Config) {
+    for (account, doubt) in config.doubts() {
+        tracing::warn!(account = account.as_str(), "{doubt}");
+    }
+    for account in &config.accounts {
+        for doubt in crate::cli::doubts(account) {
+            tracing::warn!(account = account.name.as_str(), "{doubt}");
+        }
+    }
+}
+
+/// Says what will keep counters and states from surviving a restart.
+fn tell_storage(directory: Option<&Path>) {
+    match directory.map(|directory| Store::new(directory).examine()) {
+        Some(Err(error)) => tracing::warn!("--storage.path: {error}; going on without"),
+        Some(Ok(Some(doubt))) => tracing::warn!("--storage.path: {doubt}"),
+        Some(Ok(None)) | None => {}
+    }
+}
+
 /// Reads the configuration anew: all of it is used, or nothing.
 pub(super) fn reload(cli: &Cli, exporter: &Exporter) -> Result<(), ReloadError> {
-    let result = cli
-        .configuration(&|name| std::env::var(name).ok())
-        .map_err(ReloadError::Config)
-        .and_then(|config| exporter.apply(&config).map_err(ReloadError::Account));
+    let result =
+        cli.configuration(&|name| std::env::var(name).ok()).map_err(ReloadError::Config).and_then(|config| {
+            exporter.apply(&config).map_err(ReloadError::Account)?;
+            tell_doubts(&config);
+            Ok(())
+        });
     match &result {
         Ok(()) => tracing::info!("Configuration loaded"),
         Err(error) => {

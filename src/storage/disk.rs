@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The extension of a file that is being written.
@@ -34,6 +34,37 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Tries whether files can be made in a directory, or it itself where it is missing, and leaves all as it was.
+pub(super) fn probe(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(about) if !about.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+        Ok(_) => {
+            let file = path.join(format!("probe-{}.{UNFINISHED}", std::process::id()));
+            drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?);
+            return fs::remove_file(&file);
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    let is_missing = |ancestor: &&Path| !ancestor.as_os_str().is_empty() && !ancestor.exists();
+    let missing = path.ancestors().take_while(is_missing);
+    let first = missing.last().unwrap_or(path);
+    DirBuilder::new().mode(0o700).create(first)?;
+    fs::remove_dir(first)
+}
+
+/// The directory, or the nearest one above it, that others than its owner may replace things in.
+pub(super) fn open_to_all(path: &Path) -> Option<PathBuf> {
+    const ALL_MAY_WRITE: u32 = 0o002;
+    const STICKY: u32 = 0o1000;
+    let mode = |directory: &Path| fs::metadata(directory).map_or(0, |about| about.permissions().mode());
+    let own = fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_default();
+    // In a directory such as /tmp only owners rename and remove, but anybody can be first to make a file.
+    let itself = (mode(path) & ALL_MAY_WRITE != 0).then(|| path.to_owned());
+    let open = |above: &&Path| mode(above) & (ALL_MAY_WRITE | STICKY) == ALL_MAY_WRITE;
+    itself.or_else(|| own.ancestors().skip(1).find(open).map(Path::to_owned))
 }
 
 /// Replaces a file in one step that cannot be seen half done; `after` is told of each part of it.

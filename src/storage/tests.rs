@@ -276,3 +276,45 @@ proptest! {
         prop_assert_eq!(back, memory);
     }
 }
+
+#[test]
+fn a_directory_is_looked_at_and_left_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| Store::new(directory.path().join(path)).examine();
+    std::fs::write(directory.path().join("file"), "x").unwrap();
+    std::fs::create_dir(directory.path().join("made")).unwrap();
+    assert_eq!(at("made").unwrap(), None);
+    assert_eq!(at("not/yet/made").unwrap(), None);
+    for unusable in ["file", "file/below"] {
+        assert!(at(unusable).unwrap_err().to_string().contains("nothing can be kept in"), "{unusable}");
+    }
+    for unusable in ["/proc", "/proc/sms-exporter/x", "/proc/version"] {
+        assert!(Store::new(unusable).examine().is_err(), "{unusable}");
+    }
+    let mut left: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["file", "made"]);
+    assert_eq!(std::fs::read_dir(directory.path().join("made")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_that_all_may_write_is_doubted_itself_and_above_unless_owners_alone_rename_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let top = tempfile::tempdir().unwrap();
+    let below = top.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let doubt = |top_mode: u32, below_mode: u32| {
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+        };
+        set(top.path(), top_mode);
+        set(&below, below_mode);
+        Store::new(&below).examine().unwrap()
+    };
+    assert_eq!(doubt(0o755, 0o700), None);
+    assert_eq!(doubt(0o1777, 0o700), None, "as below /tmp");
+    for (top_mode, below_mode) in [(0o755, 0o777), (0o755, 0o1777), (0o777, 0o700)] {
+        assert!(doubt(top_mode, below_mode).unwrap().contains("every user"), "{top_mode:o} {below_mode:o}");
+    }
+}

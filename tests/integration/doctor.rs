@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use huaweicloud_sms_exporter::auth::Environment;
-use huaweicloud_sms_exporter::config::{Config, Endpoint, SecretFrom};
+use huaweicloud_sms_exporter::config::{Config, Endpoint, Glob, SecretFrom};
 use huaweicloud_sms_exporter::model::{Clock, Collector, Timestamp};
 use huaweicloud_sms_exporter::run::{Surroundings, doctor};
 use huaweicloud_sms_exporter::simulator::{Fault, Keys, Operation, Settings, Simulator, What};
@@ -75,6 +75,28 @@ async fn a_sound_account_is_told_from_its_names_to_its_series() {
     let simulator = fleet();
     insta::assert_snapshot!(told(&simulator, |_| {}).await);
     assert_eq!(simulator.tally().forbidden_calls, 0);
+}
+
+#[tokio::test]
+async fn filters_that_leave_nothing_are_told_with_their_numbers() {
+    let filter = |pattern: &str| {
+        let pattern = Glob::new(pattern).expect("a pattern");
+        move |config: &mut Config| config.accounts[0].names.include = vec![pattern]
+    };
+    let text = told(&fleet(), filter("web.*")).await;
+    assert!(text.contains("note  filters: 0 of 30 source servers pass name_include"), "{text}");
+    assert!(text.contains("note  configuration: \"web.*\" in name_include asks for a dot"), "{text}");
+    let text = told(&fleet(), filter("*")).await;
+    assert!(text.contains("ok    filters: 30 of 30 source servers pass"), "{text}");
+}
+
+#[test]
+fn a_directory_that_cannot_keep_anything_is_a_failure_with_advice() {
+    let told = |path: &str| doctor::storage(Path::new(path)).to_string();
+    assert!(told("/proc").starts_with("  FAIL  storage: nothing can be kept in /proc"), "{}", told("/proc"));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let text = told(directory.path().to_str().expect("a path that is text"));
+    assert!(text.starts_with("  ok    storage: "), "{text}");
 }
 
 #[tokio::test]
@@ -198,10 +220,7 @@ async fn the_exit_status_is_0_when_all_is_well_and_else_1() {
     let output = binary(&origin, "not-the-secret-key").await;
     let (text, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains("FAIL") && log.contains("something is wrong with these accounts: default"),
-        "{log}"
-    );
+    assert!(text.contains("FAIL") && log.contains("something is wrong with these: default"), "{log}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use huaweicloud_sms_exporter::cli::Estimate;
+use huaweicloud_sms_exporter::cli::{Estimate, Pace};
 use huaweicloud_sms_exporter::metrics::{Subject, all};
+use huaweicloud_sms_exporter::simulator::Operation;
 
 use crate::harness::{Rig, config};
 
@@ -36,4 +37,23 @@ async fn the_estimate_is_near_to_what_a_fleet_makes() {
         estimate.fixed(),
         of_subject[Subject::Fleet.heading()] + of_subject[Subject::Events.heading()],
     );
+}
+
+#[tokio::test]
+async fn a_poll_takes_as_many_requests_as_the_estimate_says() {
+    let mut rig = Rig::new(300).await;
+    // A task for every server is what the estimate speaks of, and the list of errors has one page.
+    rig.poll().await;
+    let tally = rig.simulator.tally();
+    let asked = |of: Operation| -> u64 {
+        tally.requests.iter().filter(|((operation, _), _)| *operation == of).map(|(_, count)| count).sum()
+    };
+    let config = config(&rig.origin, &rig.simulator.keys());
+    let estimate = |servers| u64::from(Pace::of(&config.accounts[0], servers, config.poll_interval).requests);
+    let tasks = u32::try_from(rig.simulator.truth().tasks.len()).expect("a few hundred");
+    // The lists of servers and of tasks each, and one request for the errors and the sums.
+    let of_list = |objects| (estimate(objects) - 2) / 2;
+    assert_eq!(asked(Operation::ListSources), of_list(300));
+    assert_eq!(asked(Operation::ListTasks), of_list(tasks));
+    assert_eq!((asked(Operation::ListErrors), asked(Operation::ShowOverview)), (1, 1));
 }

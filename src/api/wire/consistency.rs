@@ -5,6 +5,7 @@ use serde::de::Error;
 
 use super::Notes;
 use super::field::Field;
+use super::mend::read_last_of_each_key;
 use super::shape::{List, Raw};
 use crate::model::Consistency;
 
@@ -55,11 +56,18 @@ pub(in crate::api) fn consistency_result(
 /// One result: an object, or a string that holds one (the vendor's newer SDKs).
 fn one(raw: Raw<'_>, notes: &mut Notes) -> Option<Consistency> {
     let inner = raw.text();
-    let result = serde_json::from_str(inner.as_deref().or(raw.json()).unwrap_or("null"));
-    let Ok(WireResult { finished_time, consistency_result }) = result else {
+    let json = inner.as_deref().or(raw.json()).unwrap_or("null");
+    let Ok((result, odd)) = read_last_of_each_key(json, "consistency", sum) else {
         notes.malformed("consistency");
         return None;
     };
+    notes.add(&odd);
+    Some(result)
+}
+
+/// Sums a result over its directories.
+fn sum(json: &str, notes: &mut Notes) -> Result<Consistency, serde_json::Error> {
+    let WireResult { finished_time, consistency_result } = serde_json::from_str(json)?;
     let finished = finished_time.timestamp("consistency.finished_time", notes);
     let directories = consistency_result.objects("consistency.consistency_result", notes);
     let mut sum = Consistency { finished, total: 0, different: 0, missing: 0, extra: 0 };
@@ -70,7 +78,7 @@ fn one(raw: Raw<'_>, notes: &mut Notes) -> Option<Consistency> {
         sum.missing = sum.missing.saturating_add(count(&directory.num_target_miss_files));
         sum.extra = sum.extra.saturating_add(count(&directory.num_target_more_files));
     }
-    Some(sum)
+    Ok(sum)
 }
 
 #[cfg(test)]
@@ -89,6 +97,17 @@ mod tests {
         for sample in fixture["consistency_result"].as_array().unwrap() {
             let result = read(&sample["value"].to_string()).unwrap();
             assert_eq!(result.finished, Some(Timestamp::from_millis(1_736_854_315_000)));
+        }
+    }
+
+    #[test]
+    fn a_count_that_stands_twice_is_the_last_in_an_object_and_in_a_string() {
+        let inner = r#"{"finished_time":1,"consistency_result":[{"num_total_files":5,"num_total_files":7}]}"#;
+        for result in [inner.to_owned(), serde_json::Value::from(inner).to_string()] {
+            let mut notes = Notes::default();
+            let result = format!(r#"{{"result_list":[{result}]}}"#);
+            let sum = consistency_result(&result, &mut notes).unwrap().unwrap();
+            assert_eq!((sum.total, notes.malformed["consistency"]), (7, 1), "{result}");
         }
     }
 

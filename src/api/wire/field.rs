@@ -27,6 +27,10 @@ pub(super) enum Field<'a> {
     Neither,
 }
 
+/// The most characters of a text that becomes a label, the sign that it was cut included: a Prometheus with a bound
+/// on labels refuses the whole page for one that is too long.
+const LONGEST: usize = 256;
+
 /// The last millisecond of the year 9999: what is beyond it is not a date.
 const LAST_MILLI: f64 = 253_402_300_799_999.0;
 
@@ -52,9 +56,24 @@ impl Field<'_> {
         text.filter(|text| !text.is_empty())
     }
 
-    /// Text that the model keeps.
-    pub(super) fn boxed(&self, name: &'static str, notes: &mut Notes) -> Option<Box<str>> {
-        self.text(name, notes).map(|text| Box::from(&*text))
+    /// Text that becomes a label; what is too long for one is cut and noted.
+    pub(super) fn label(&self, name: &'static str, notes: &mut Notes) -> Option<Box<str>> {
+        let text = self.text(name, notes)?;
+        if !is_long(&text) {
+            return Some(Box::from(&*text));
+        }
+        notes.malformed(name);
+        Some(text.chars().take(LONGEST - 1).chain(['…']).collect())
+    }
+
+    /// An id, by which objects are told apart; what is too long for a label is none, for cut it could be another's.
+    pub(super) fn id(&self, name: &'static str, notes: &mut Notes) -> Option<Cow<'_, str>> {
+        let id = self.text(name, notes)?;
+        if is_long(&id) {
+            notes.malformed(name);
+            return None;
+        }
+        Some(id)
     }
 
     /// Text without a note where it is not text: for what is merely passed over.
@@ -232,6 +251,11 @@ impl<'de> Visitor<'de> for FieldVisitor {
     }
 }
 
+/// Whether a text is too long for a label.
+fn is_long(text: &str) -> bool {
+    text.len() > LONGEST && text.chars().nth(LONGEST).is_some()
+}
+
 /// A word such as `OS_VERSION`: what may become a label although its set is open.
 pub(super) fn identifier(text: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
@@ -298,7 +322,7 @@ mod tests {
     #[test]
     fn text_is_text_or_a_number_and_empty_is_absent() {
         let text = |json| {
-            let (text, malformed) = read(json, |field, notes| field.boxed("f", notes));
+            let (text, malformed) = read(json, |field, notes| field.label("f", notes));
             (text.map(String::from), malformed)
         };
         assert_eq!(text("\"a\\nb\\u00e9\""), (Some("a\nbé".into()), false));
@@ -307,6 +331,23 @@ mod tests {
         assert_eq!(text("{}"), (None, true));
         assert_eq!(text("true"), (None, true));
         assert_eq!(text("\"\\ud800\""), (None, true));
+    }
+
+    #[test]
+    fn a_text_is_cut_where_a_label_ends_and_an_id_is_whole_or_none() {
+        let json = |text: &str| format!("\"{text}\"");
+        let label = |text: &str| read(&json(text), |field, notes| field.label("f", notes));
+        let id = |text: &str| read(&json(text), |field, notes| field.id("f", notes).map(String::from));
+        for character in ["a", "é", "云", "😀"] {
+            let fits = character.repeat(256);
+            assert_eq!(label(&fits), (Some(fits.clone().into()), false), "{character}");
+            assert_eq!(id(&fits), (Some(fits), false), "{character}");
+            for long in [257, 5000, 300_000] {
+                let cut = format!("{}…", character.repeat(255));
+                assert_eq!(label(&character.repeat(long)), (Some(cut.into()), true), "{character} {long}");
+                assert_eq!(id(&character.repeat(long)), (None, true), "{character} {long}");
+            }
+        }
     }
 
     #[test]

@@ -24,13 +24,10 @@ impl FromWire for MigrationError {
     type Wire<'a> = WireMigrationError<'a>;
 
     fn from_wire(wire: &WireMigrationError<'_>, _units: Units, notes: &mut Notes) -> Option<Self> {
-        let error_code = error_code(wire.error_json);
-        if error_code.is_none() && !matches!(wire.error_json.json(), None | Some("\"\"")) {
-            notes.malformed("errors.error_json");
-        }
+        let error_code = error_code(wire.error_json, "errors.error_json", notes);
         Some(Self {
-            source_id: wire.source_id.text("errors.source_id", notes).map(|id| SourceId::new(&*id)),
-            source_name: wire.name.boxed("errors.name", notes),
+            source_id: wire.source_id.id("errors.source_id", notes).map(|id| SourceId::new(&*id)),
+            source_name: wire.name.label("errors.name", notes),
             error_code,
         })
     }

@@ -14,7 +14,14 @@ pub struct Notes {
 impl Notes {
     /// Counts a value that could not be read.
     pub(super) fn malformed(&mut self, field: &'static str) {
-        *self.malformed.entry(field).or_default() += 1;
+        self.malformed_times(field, 1);
+    }
+
+    /// Counts several values that could not be read.
+    pub(super) fn malformed_times(&mut self, field: &'static str, times: u64) {
+        if times > 0 {
+            *self.malformed.entry(field).or_default() += times;
+        }
     }
 
     /// Counts a value outside its closed set.

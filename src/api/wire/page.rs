@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::cursor::{Broken, Cursor};
 use super::field::Field;
 use super::known::{Decoded, Known};
-use super::mend::mended;
+use super::mend::{mended, read_last_of_each_key};
 use super::{FromWire, Notes, Units};
 
 /// One page as it was read.
@@ -43,7 +43,7 @@ pub(in crate::api) fn page<T: FromWire>(
     let reader = Reader { units, known };
     with_json(body, |text| {
         let members = reader.page(&mut Cursor::new(text)).map_err(|Broken| PageError::Json(why(text)))?;
-        let mut notes = Notes::default();
+        let mut notes = members.notes;
         let count = members.count.unsigned("count", &mut notes);
         let objects = match (members.list, count) {
             (Some(list), _) => list,
@@ -54,12 +54,13 @@ pub(in crate::api) fn page<T: FromWire>(
     })
 }
 
-/// Reads a body that is one object, each of its values by itself.
+/// Reads a body that is one object, each of its values by itself; `name` is what it is known by.
 pub(in crate::api) fn object<T>(
     body: &[u8],
-    read: impl Fn(&str) -> Result<T, serde_json::Error>,
-) -> Result<T, PageError> {
-    with_json(body, |text| read(text).map_err(PageError::Json))
+    name: &'static str,
+    read: impl Fn(&str, &mut Notes) -> Result<T, serde_json::Error>,
+) -> Result<(T, Notes), PageError> {
+    with_json(body, |text| read_last_of_each_key(text, name, &read).map_err(PageError::Json))
 }
 
 /// The members of a page that matter; the list may be `null`.
@@ -67,6 +68,7 @@ pub(in crate::api) fn object<T>(
 struct Members<'a, T> {
     count: Field<'a>,
     list: Option<Vec<Decoded<T>>>,
+    notes: Notes,
 }
 
 /// Reads the pages of a list.
@@ -78,15 +80,21 @@ struct Reader<'a, T> {
 
 impl<T: FromWire> Reader<'_, T> {
     fn page<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Members<'a, T>, Broken> {
-        let mut members = Members { count: Field::Absent, list: None };
+        let mut members = Members { count: Field::Absent, list: None, notes: Notes::default() };
         cursor.expect('{')?;
         let mut more = !cursor.takes('}');
         while more {
             let key: Cow<'_, str> = cursor.value()?;
             cursor.expect(':')?;
             match &*key {
-                "count" => members.count = cursor.value()?,
-                key if key == T::LIST => members.list = self.list(cursor)?,
+                "count" => {
+                    let before = std::mem::replace(&mut members.count, cursor.value()?);
+                    members.notes.malformed_times("count", (before != Field::Absent).into());
+                }
+                key if key == T::LIST => {
+                    let before = std::mem::replace(&mut members.list, self.list(cursor)?);
+                    members.notes.malformed_times(T::NAME, before.is_some().into());
+                }
                 _ => drop(cursor.value::<IgnoredAny>()?),
             }
             more = cursor.another('}')?;
@@ -137,12 +145,21 @@ impl<T: FromWire> Reader<'_, T> {
             return Ok(T::from_wire(&wire, self.units, notes));
         }
         let raw: &RawValue = cursor.value()?;
-        let mended = mended(raw.get()).filter(|text| text.starts_with('{'));
-        let wire = mended.as_deref().and_then(|text| serde_json::from_str::<T::Wire<'_>>(text).ok());
-        if wire.is_none() {
-            notes.malformed(T::NAME);
+        let mended = mended(raw.get()).map_or(Cow::Borrowed(raw.get()), Cow::Owned);
+        let read = |text: &str, notes: &mut Notes| {
+            let wire = serde_json::from_str::<T::Wire<'_>>(text).map_err(|_| Broken)?;
+            Ok::<_, Broken>(T::from_wire(&wire, self.units, notes))
+        };
+        match read_last_of_each_key(&mended, T::NAME, read) {
+            Ok((object, odd)) if mended.starts_with('{') => {
+                notes.add(&odd);
+                Ok(object)
+            }
+            _ => {
+                notes.malformed(T::NAME);
+                Ok(None)
+            }
         }
-        Ok(wire.and_then(|wire| T::from_wire(&wire, self.units, notes)))
     }
 }
 
@@ -177,10 +194,25 @@ mod tests {
 
     #[test]
     fn a_bad_object_costs_itself_and_not_its_page() {
-        let body =
-            br#"{"count":4,"source_servers":[{"id":"a"},17,{"id":null},{"id":"b","id":"c"},{"id":"d"}]}"#;
+        let body = br#"{"count":4,"source_servers":[{"id":"a"},17,{"id":null},["id"],{"id":"d"}]}"#;
         let (count, ids) = ids(body).unwrap();
         assert_eq!((count, ids), (Some(4), vec![Some("a".into()), None, None, None, Some("d".into())]));
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_counts_and_the_others_are_noted() {
+        let body = br#"{"count":7,"source_servers":[{"id":"x"}],"count":2,"source_servers":[
+            {"id":"a","name":"b","memory":1,"name":"c","\u006eame":"d"},
+            {"id":"b","checks":[{"name":"X","name":"Y","result":"OK"}],"init_target_server":{"disks":[],
+             "disks":[{"name":"/dev/a","size":1,"size":NaN,"size":2}]},"unknown":1,"unknown":2}]}"#;
+        let page = page::<Source>(body, Units::default(), &Known::default()).unwrap();
+        assert_eq!((page.count, page.objects.len()), (Some(2), 2));
+        assert_eq!((page.notes.malformed["count"], page.notes.malformed["sources"]), (1, 1));
+        let [a, b] = [0, 1].map(|at| page.objects[at].object.clone().unwrap());
+        assert_eq!((&*a.name, a.memory), ("d", Some(1 << 20)));
+        assert_eq!(page.objects[0].notes.malformed["sources"], 2);
+        assert_eq!((&*b.checks[0].name, b.disks[0].size), ("Y", Some(2)));
+        assert_eq!(page.objects[1].notes.malformed["sources"], 5);
     }
 
     #[test]

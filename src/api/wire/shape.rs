@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use super::Notes;
 
+/// What some writers begin a text with; it is no part of it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// An object of a known shape, if it is one. An array is none, although serde would fill a struct from one.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Nested<T> {
@@ -84,14 +87,15 @@ impl<'a> Raw<'a> {
         self.0.map(RawValue::get)
     }
 
-    /// What is in the string; `None` where it is no string, or one that cannot be read.
+    /// What is in the string, without a byte order mark; `None` where it is no string, or one that cannot be read.
     pub(super) fn text(self) -> Option<Cow<'a, str>> {
         let json = self.json()?;
         let inner = json.strip_prefix('"')?.strip_suffix('"')?;
         if inner.bytes().all(|byte| byte != b'\\') {
-            return Some(Cow::Borrowed(inner));
+            return Some(Cow::Borrowed(inner.trim_start_matches(BYTE_ORDER_MARK)));
         }
-        serde_json::from_str(json).ok().map(Cow::Owned)
+        let inner: String = serde_json::from_str(json).ok()?;
+        Some(Cow::Owned(inner.trim_start_matches(BYTE_ORDER_MARK).to_owned()))
     }
 
     /// The elements of a list; nothing where it is not a list.

@@ -133,13 +133,13 @@ impl FromWire for Source {
     type Wire<'a> = WireSource<'a>;
 
     fn from_wire(wire: &WireSource<'_>, _units: Units, notes: &mut Notes) -> Option<Self> {
-        let Some(id) = wire.id.text("sources.id", &mut Notes::default()) else {
+        let Some(id) = wire.id.id("sources.id", &mut Notes::default()) else {
             notes.malformed("sources.id");
             return None;
         };
         Some(Self {
             id: SourceId::new(&*id),
-            name: wire.name.boxed("sources.name", notes).unwrap_or_default(),
+            name: wire.name.label("sources.name", notes).unwrap_or_default(),
             facts: facts(wire, notes),
             state: wire.state.member("sources.state", notes, SourceState::from_wire, &SourceState::Unknown),
             stage: wire.migration_cycle.member(
@@ -173,16 +173,16 @@ impl FromWire for Source {
 }
 
 fn facts(wire: &WireSource<'_>, notes: &mut Notes) -> SourceFacts {
-    let project = wire.enterprise_project_id.boxed("sources.enterprise_project_id", notes);
+    let project = wire.enterprise_project_id.label("sources.enterprise_project_id", notes);
     SourceFacts {
-        hostname: wire.hostname.boxed("sources.hostname", notes),
-        ip: wire.ip.boxed("sources.ip", notes),
+        hostname: wire.hostname.label("sources.hostname", notes),
+        ip: wire.ip.label("sources.ip", notes),
         os_type: wire.os_type.member("sources.os_type", notes, OsType::from_wire, &OsType::Unknown),
-        os_version: wire.os_version.boxed("sources.os_version", notes),
+        os_version: wire.os_version.label("sources.os_version", notes),
         // A source without one is in the default enterprise project, whose id is 0.
         enterprise_project_id: project.or_else(|| Some("0".into())),
-        agent_version: wire.agent_version.boxed("sources.agent_version", notes),
-        firmware: wire.firmware.boxed("sources.firmware", notes),
+        agent_version: wire.agent_version.label("sources.agent_version", notes),
+        firmware: wire.firmware.label("sources.firmware", notes),
     }
 }
 
@@ -200,7 +200,7 @@ fn disks(target: &Nested<WireTarget<'_>>, notes: &mut Notes) -> Vec<Disk> {
 }
 
 fn read_disk(wire: &WireDisk<'_>, notes: &mut Notes) -> Option<Disk> {
-    let Some(name) = wire.name.boxed("sources.disks.name", notes) else {
+    let Some(name) = wire.name.label("sources.disks.name", notes) else {
         notes.malformed("sources.disks.name");
         return None;
     };
@@ -264,13 +264,13 @@ fn current_task(field: &Nested<WireCurrentTask<'_>>, notes: &mut Notes) -> Optio
     let wire = field.object("sources.current_task", notes)?;
     let target = wire.target_server.object("sources.current_task.target_server", notes);
     Some(Box::new(CurrentTask {
-        id: TaskId::new(&*wire.id.text("sources.current_task.id", notes)?),
-        region_id: wire.region_id.boxed("sources.current_task.region_id", notes),
-        project_name: wire.project_name.boxed("sources.current_task.project_name", notes),
+        id: TaskId::new(&*wire.id.id("sources.current_task.id", notes)?),
+        region_id: wire.region_id.label("sources.current_task.region_id", notes),
+        project_name: wire.project_name.label("sources.current_task.project_name", notes),
         target_id: target
-            .and_then(|target| target.vm_id.boxed("sources.current_task.target_server.vm_id", notes)),
+            .and_then(|target| target.vm_id.label("sources.current_task.target_server.vm_id", notes)),
         target_name: target
-            .and_then(|target| target.name.boxed("sources.current_task.target_server.name", notes)),
+            .and_then(|target| target.name.label("sources.current_task.target_server.name", notes)),
         started: wire.start_date.timestamp("sources.current_task.start_date", notes),
         remain: wire.remain_seconds.positive("sources.current_task.remain_seconds", notes),
     }))

@@ -91,6 +91,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_stands_twice_counts_with_its_last_value() {
+        let body = br#"{"speed_limit":[],"speed_limit":[{"speed":8,"speed":16}]}"#;
+        let (rules, notes) = super::super::object(body, "speed_limit", speed_rules).unwrap();
+        assert_eq!((rules[0].limit, notes.malformed["speed_limit"]), (Some(2e6), 2));
+    }
+
+    #[test]
     fn a_bad_rule_costs_itself() {
         let (rules, notes) = read(
             r#"{"speed_limit":[{"start":"25:00","speed":1},{"start":7,"speed":1},{"end":"1:00"},{"speed":-1},5,{"speed":16}]}"#,

@@ -113,23 +113,20 @@ impl FromWire for Task {
     type Wire<'a> = WireTask<'a>;
 
     fn from_wire(wire: &WireTask<'_>, units: Units, notes: &mut Notes) -> Option<Self> {
-        let Some(id) = wire.id.text("tasks.id", &mut Notes::default()) else {
+        let Some(id) = wire.id.id("tasks.id", &mut Notes::default()) else {
             notes.malformed("tasks.id");
             return None;
         };
         let source = wire.source_server.object("tasks.source_server", notes);
         let limit = wire.speed_limit.positive("tasks.speed_limit", notes).filter(|limit| *limit > 0.0);
         let speed = wire.migrate_speed.positive("tasks.migrate_speed", notes);
-        let error = error_code(wire.error_json);
-        if error.is_none() && !matches!(wire.error_json.json(), None | Some("\"\"")) {
-            notes.malformed("tasks.error_json");
-        }
+        let error = error_code(wire.error_json, "tasks.error_json", notes);
         Some(Self {
             id: TaskId::new(&*id),
             source_id: source
-                .and_then(|source| source.id.text("tasks.source_server.id", notes))
+                .and_then(|source| source.id.id("tasks.source_server.id", notes))
                 .map(|id| SourceId::new(&*id)),
-            source_name: source.and_then(|source| source.name.boxed("tasks.source_server.name", notes)),
+            source_name: source.and_then(|source| source.name.label("tasks.source_server.name", notes)),
             facts: facts(wire, notes),
             state: wire.state.member("tasks.state", notes, TaskState::from_wire, &TaskState::Unknown),
             speed: speed.map(|speed| units.speed.bytes_per_second(speed)),
@@ -156,15 +153,15 @@ fn facts(wire: &WireTask<'_>, notes: &mut Notes) -> TaskFacts {
     let target = wire.target_server.object("tasks.target_server", notes);
     let target_ip = wire
         .migration_ip
-        .boxed("tasks.migration_ip", notes)
-        .or_else(|| target.and_then(|target| target.ip.boxed("tasks.target_server.ip", notes)));
+        .label("tasks.migration_ip", notes)
+        .or_else(|| target.and_then(|target| target.ip.label("tasks.target_server.ip", notes)));
     TaskFacts {
-        name: wire.name.boxed("tasks.name", notes),
+        name: wire.name.label("tasks.name", notes),
         task_type: wire.task_type.member("tasks.type", notes, TaskType::from_wire, &TaskType::Unknown),
         os_type: wire.os_type.member("tasks.os_type", notes, OsType::from_wire, &OsType::Unknown),
         priority: wire.priority.small("tasks.priority", notes),
-        target_id: target.and_then(|target| target.vm_id.boxed("tasks.target_server.vm_id", notes)),
-        target_name: target.and_then(|target| target.name.boxed("tasks.target_server.name", notes)),
+        target_id: target.and_then(|target| target.vm_id.label("tasks.target_server.vm_id", notes)),
+        target_name: target.and_then(|target| target.name.label("tasks.target_server.name", notes)),
         target_ip,
     }
 }

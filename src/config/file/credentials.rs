@@ -3,6 +3,7 @@
 use super::raw::RawCredentials;
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::Problem;
+use crate::config::nearest::Meant;
 use crate::config::values;
 use crate::config::yaml::{At, Placed, Text};
 use crate::config::{CredentialKind, CredentialSource};
@@ -66,7 +67,8 @@ impl Reader<'_> {
 
     fn password(&mut self, raw: &RawCredentials, at: At) -> Option<CredentialSource> {
         let hidden = |text: &str| {
-            values::name(text).map_err(|_| Problem::InvalidSecret("a name of 1 to 64 characters".into()))
+            values::name_rule(text)
+                .map_or_else(|| Ok(text.to_owned()), |rule| Err(Problem::InvalidSecret(rule)))
         };
         let user = self.value("credentials.user", raw.user.as_ref(), hidden);
         let domain = self.value("credentials.account", raw.domain.as_ref(), hidden);
@@ -89,7 +91,8 @@ impl Reader<'_> {
         let kind = match &raw.source {
             None => CredentialKind::Profile,
             source => self.value("credentials.source", source.as_ref(), |text| {
-                CredentialKind::from_label(text).ok_or_else(|| Problem::InvalidSecret(kinds().into()))
+                let meant = || Meant::near(text, CredentialKind::ALL.map(CredentialKind::label));
+                CredentialKind::from_label(text).ok_or_else(|| Problem::UnknownWord(meant(), kinds().into()))
             })?,
         };
         let Some(file) = &raw.profile_file else { return Some(kind.into()) };

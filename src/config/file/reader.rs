@@ -7,7 +7,7 @@ use crate::config::environment::Variables;
 use crate::config::error::{ConfigError, Place, Problem};
 use crate::config::values;
 use crate::config::yaml::{At, Text, Texts};
-use crate::config::{SecretError, SecretFrom};
+use crate::config::{SecretError, SecretFrom, secret_in as in_text};
 
 /// Reads the values of one file.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&str) -> Result<T, Problem>,
     ) -> Option<T> {
         let text = text?;
-        read(&text.value).map_err(|problem| self.refuse(text.at, key, problem)).ok()
+        let told = |problem| {
+            let relies = text.value.contains('$') || text.value.starts_with('~');
+            if relies { Problem::Unreplaced(Box::new(problem)) } else { problem }
+        };
+        read(&text.value).map_err(|problem| self.refuse(text.at, key, told(problem))).ok()
     }
 
     /// Replaces `target` by the value of a key where there is one.
@@ -73,10 +77,10 @@ impl<'a> Reader<'a> {
     pub(super) fn readable_path(&mut self, key: &str, text: Option<&Text>) -> Option<PathBuf> {
         let base = self.base;
         self.value(key, text, |path| {
-            let path = resolve(base, path)?;
-            match std::fs::File::open(&path) {
-                Ok(_) => Ok(path),
-                Err(error) => Err(Problem::unreadable(&error)),
+            let resolved = resolve(base, path)?;
+            match std::fs::File::open(&resolved) {
+                Ok(_) => Ok(resolved),
+                Err(error) => Err(Problem::unreadable(told(base, path, &resolved), &error)),
             }
         })
     }
@@ -92,9 +96,11 @@ impl<'a> Reader<'a> {
                 None
             }
             (Some(env), None) => {
-                let set = self.variables.get(env.value.trim()).is_some();
-                self.value(place.env_key, Some(env), |name| {
-                    if set { Ok(SecretFrom::Env(name.trim().to_owned())) } else { Err(Problem::Unset) }
+                let variable = self.variables.get(env.value.trim());
+                self.value(place.env_key, Some(env), |name| match variable.as_deref().map(in_text) {
+                    None => Err(Problem::Unset),
+                    Some(Err(oddity)) => Err(Problem::OddSecret { of: "variable named here", oddity }),
+                    Some(Ok(_)) => Ok(SecretFrom::Env(name.trim().to_owned())),
                 })
             }
             (None, file) => {
@@ -150,10 +156,21 @@ fn resolve(base: &Path, path: &str) -> Result<PathBuf, Problem> {
 }
 
 fn secret_file(base: &Path, path: &str) -> Result<SecretFrom, Problem> {
-    let secret = SecretFrom::File(resolve(base, path)?);
+    let resolved = resolve(base, path)?;
+    let secret = SecretFrom::File(resolved.clone());
     match secret.read() {
         Ok(_) => Ok(secret),
-        Err(SecretError::File(_, error)) => Err(Problem::unreadable(&error)),
+        Err(SecretError::File(_, error)) => Err(Problem::unreadable(told(base, path, &resolved), &error)),
+        Err(SecretError::Odd(_, oddity)) => Err(Problem::OddSecret { of: "file named here", oddity }),
         Err(SecretError::NotASecret(_) | SecretError::Unset(_)) => Err(Problem::NotASecret),
     }
+}
+
+/// A file in words: its path, or where it was looked for, if what is written could be a secret in the wrong place.
+fn told(base: &Path, written: &str, resolved: &Path) -> String {
+    if written.contains('/') && !written.contains(char::is_whitespace) {
+        return resolved.display().to_string();
+    }
+    let here = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+    format!("the file named here, looked for in the directory {}", here.display())
 }

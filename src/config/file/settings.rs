@@ -9,10 +9,10 @@ use super::raw::{RawAccount, RawDetails, RawLabels, RawLimits, RawMetrics};
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::values;
-use crate::config::yaml::{At, Listing, Placed};
+use crate::config::yaml::{At, Listing, Placed, Text, Texts};
 use crate::config::{
-    Account, ApiLimits, Collectors, CredentialSource, Detail, Endpoint, Glob, MAX_POLL_INTERVAL, Overrides,
-    Region, Scope,
+    Account, ApiLimits, Collectors, CredentialSource, Detail, Endpoint, Glob, MAX_POLL_INTERVAL, NameFilter,
+    Overrides, Region, Scope,
 };
 use crate::model::{AccountName, Collector, RateUnit};
 
@@ -136,8 +136,24 @@ impl Reader<'_> {
                 self.refuse(*at, "collectors", Problem::NoCollector);
                 return;
             }
+            let mut switched = collectors.clone();
+            overrides.switch(&mut switched);
+            let before = self.errors.len();
+            let is_off = |needed: &Collector| !collectors.has(*needed) && !switched.has(*needed);
+            for name in named(written) {
+                let Some(collector) = Collector::from_label(&name.value) else { continue };
+                if let Some(needed) = collector.needs().filter(is_off).filter(|_| switched.has(collector)) {
+                    let problem = Problem::Needs(collector.label(), needed.label());
+                    self.refuse(name.at, "collectors", problem);
+                }
+            }
+            if self.errors.len() > before {
+                return;
+            }
         }
         overrides.switch(collectors);
+        self.errors.extend(overrides.lacking(collectors));
+        collectors.drop_what_lacks();
         if collectors.is_empty() {
             self.refuse(at, "collectors", Problem::NoCollector);
         }
@@ -192,6 +208,24 @@ impl Reader<'_> {
         let wait = |text: &str| values::duration(text, RETRY_BASES);
         self.set(&mut limits.retry_base, "limits.retry_base", raw.retry_base.as_ref(), wait);
         self.set(&mut limits.max_body_bytes, "limits.max_body", raw.max_body.as_ref(), body);
+        let request = ("limits.request_timeout", limits.request_timeout);
+        let poll = ("limits.poll_timeout", limits.poll_timeout);
+        let connect = ("limits.connect_timeout", limits.connect_timeout);
+        self.no_longer(connect, raw.connect_timeout.as_ref(), request);
+        self.no_longer(request, raw.request_timeout.as_ref(), poll);
+        self.no_longer(("limits.retry_base", limits.retry_base), raw.retry_base.as_ref(), poll);
+    }
+
+    /// Refuses a time that is written and longer than the one that ends it.
+    fn no_longer(
+        &mut self,
+        (key, part): (&str, Duration),
+        written: Option<&Text>,
+        (whole, end): (&'static str, Duration),
+    ) {
+        if let Some(written) = written.filter(|_| part > end) {
+            self.refuse(written.at, key, Problem::Longer { part, whole, end });
+        }
     }
 
     /// Details share the account's rate, so theirs lies within it.
@@ -219,12 +253,24 @@ impl Reader<'_> {
             self.value("finished_retention", raw.finished_retention.as_ref(), retention);
         account.names.include = self.values("name_include", raw.name_include.as_ref(), glob);
         account.names.exclude = self.values("name_exclude", raw.name_exclude.as_ref(), glob);
+        self.keeps_some("name_exclude", raw.name_exclude.as_ref(), &account.names);
         let Some(RawMetrics { allow, deny, max_series_per_family }) = &raw.metrics else { return };
         account.families.names.include = self.values("metrics.allow", allow.as_ref(), family);
         account.families.names.exclude = self.values("metrics.deny", deny.as_ref(), family);
+        self.keeps_some("metrics.deny", deny.as_ref(), &account.families.names);
         let cap = |text: &str| values::number(text, "whole number", NonZeroUsize::MIN..=CAP);
         account.families.max_series =
             self.value("metrics.max_series_per_family", max_series_per_family.as_ref(), cap);
+    }
+
+    /// Refuses patterns that leave nothing: one that is any name, or every included one once more.
+    fn keeps_some(&mut self, key: &str, written: Option<&Texts>, names: &NameFilter) {
+        let NameFilter { include, exclude } = names;
+        let is_out = |glob: &Glob| exclude.contains(glob);
+        let none = exclude.iter().any(Glob::is_any) || (!include.is_empty() && include.iter().all(is_out));
+        if let Some(written) = written.filter(|_| none) {
+            self.refuse(written.at, key, Problem::NothingPasses);
+        }
     }
 
     fn network(&mut self, account: &mut Account, raw: &RawAccount) {
@@ -244,9 +290,19 @@ const CAP: NonZeroUsize = NonZeroUsize::new(10_000_000).expect("ten million is n
 
 fn collector(name: &str) -> Result<Collector, Problem> {
     Collector::from_label(name).ok_or_else(|| {
-        let known = Collector::ALL.map(Collector::label).join(", ");
-        values::invalid(name, format!("one of the collectors {known}"))
+        let labels = Collector::ALL.map(Collector::label);
+        values::unknown_word(name, labels, format!("one of the collectors {}", labels.join(", ")))
     })
+}
+
+/// The collectors that are named to be on.
+fn named(written: &Listing) -> Vec<&Text> {
+    match written {
+        Listing::Texts(names) => names.iter().collect(),
+        Listing::Pairs(entries) => {
+            entries.iter().filter(|(_, on)| on.value == "true").map(|(name, _)| name).collect()
+        }
+    }
 }
 
 fn glob(pattern: &str) -> Result<Glob, Problem> {

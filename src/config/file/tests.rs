@@ -30,8 +30,9 @@ fn parse(yaml: &str) -> Result<Config, ConfigErrors> {
 
 /// The errors, with the directory of the file taken off.
 fn errors_of(result: Result<Config, ConfigErrors>) -> String {
-    let directory = format!("{}/", fixtures().display());
-    result.expect_err("this configuration is wrong").to_string().replace(&directory, "")
+    let directory = fixtures().display().to_string();
+    let told = result.expect_err("this configuration is wrong").to_string();
+    told.replace(&format!("{directory}/"), "").replace(&directory, ".")
 }
 
 fn errors(yaml: &str) -> String {
@@ -283,6 +284,123 @@ fn what_is_not_the_documented_shape_is_told_with_its_place() {
     let told: Vec<_> = cases.iter().map(|yaml| errors(yaml)).collect();
     assert!(told.iter().all(|error| !error.contains(MARK) && error.lines().count() == 1), "{told:#?}");
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_mistake_is_named_with_what_was_meant_and_where_it_begins() {
+    let of = |settings: &str| format!("accounts:\n  - name: x\n    region: cn-north-4\n    {settings}\n");
+    let cases = [
+        "pol_interval: 1m\naccounts: []".to_owned(),
+        "account:\n  - name: x".to_owned(),
+        "accounts:\n  - name: x\n    regoin: y".to_owned(),
+        of("credentials: {ak: X}"),
+        of("credentials: {secret_key_evn: X}"),
+        of("credentials: {other: X}"),
+        of("credentials: {hunter: }"),
+        of("credentials: {source: profil}"),
+        of("collectors: [error]"),
+        of("collectors: {speed_limit: true}"),
+        of("scope: domian"),
+        "accounts: {prod: {region: x}}".to_owned(),
+        "accounts:\n  prod:\n    region: x".to_owned(),
+        "accounts: prod".to_owned(),
+        "accounts:".to_owned(),
+        of("limits: 5"),
+        of("labels: {team: {a: b}}"),
+        of("credentials: {secret_key_file: $HOME/sk, access_key_env: SET}"),
+        of("credentials: {secret_key_file: ~/sk, access_key_env: SET}"),
+        of("credentials: {secret_key_file: secrets/sk, access_key_file: ak}"),
+        of("ca_file: /nowhere/ca.pem"),
+        of("endpoint: https://${HOST}"),
+        of("finished_retention: $DAYS"),
+        "accounts:\n  - {name: \"a\\tb\", region: cn-north-4}\n  - {name: \" a\", region: cn-north-4}"
+            .to_owned(),
+        of("\tdetail: full"),
+        of("name_include: [\"a\", \"b]\n    detail: full"),
+        of("name_include: [a, b\n    detail: full"),
+        of("detail: \"full\n    endpoint: \"https://x\""),
+    ];
+    let told: Vec<_> = cases
+        .iter()
+        .map(|yaml| errors_of(parse_with(yaml, &[("SET", MARK)], &Overrides::default())))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_setting_that_cannot_mean_what_it_says_is_refused() {
+    let yaml = r#"
+defaults: {region: cn-north-4}
+accounts:
+  - {name: alone, collectors: [speed_limits, consistency]}
+  - {name: map, collectors: {tasks: false, speed_limits: true}}
+  - {name: regex, name_include: ["web-[0-9]*", "^web.*", "["], name_exclude: ["(a|b)"]}
+  - {name: nothing, name_exclude: ["**"]}
+  - {name: all out, name_include: [a, b], name_exclude: [b, a]}
+  - {name: no family, metrics: {deny: ["*"]}}
+  - {name: times, limits: {connect_timeout: 20s, retry_base: 30s, poll_timeout: 25s}}
+  - {name: poll, limits: {request_timeout: 1m, poll_timeout: 30s}}
+"#;
+    insta::assert_snapshot!(errors(yaml));
+}
+
+#[test]
+fn collectors_that_need_tasks_go_with_them_unless_they_are_asked_for() {
+    let flags = |collectors: &[(Collector, bool)]| Overrides {
+        collectors: collectors.to_vec(),
+        ..Overrides::default()
+    };
+    let none = [(Collector::Tasks, false)];
+    let on = [Collector::Sources, Collector::Overview, Collector::Errors];
+    for yaml in [
+        "accounts: [{name: a, region: cn-north-4, collectors: {tasks: false}}]",
+        "accounts: [{name: a, region: cn-north-4}]",
+        "accounts: [{name: a, region: cn-north-4, collectors: {speed_limits: true}}]",
+    ] {
+        let config = parse_with(yaml, &[], &flags(&none)).unwrap();
+        assert_eq!(config.accounts[0].collectors, Collectors::new(on), "{yaml}");
+    }
+    let yaml = "accounts: [{name: a, region: cn-north-4}]";
+    let asked = [(Collector::Tasks, false), (Collector::Consistency, true)];
+    assert_eq!(
+        errors_of(parse_with(yaml, &[], &flags(&asked))),
+        "command line: --collector.consistency: consistency is on and tasks, which it needs, is off; expected both or neither"
+    );
+    let yaml = "accounts: [{name: a, region: cn-north-4, collectors: [speed_limits]}]";
+    let with_tasks = parse_with(yaml, &[], &flags(&[(Collector::Tasks, true)])).unwrap();
+    assert_eq!(
+        with_tasks.accounts[0].collectors,
+        Collectors::new([Collector::Tasks, Collector::SpeedLimits])
+    );
+}
+
+#[test]
+fn a_secret_that_is_more_than_one_is_refused_before_the_service_sees_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sk");
+    let path = file.display();
+    let yaml = format!(
+        "accounts: [{{name: a, region: cn-north-4, credentials: {{access_key_env: AK, secret_key_file: {path}}}}}]"
+    );
+    for (key, secret, told) in [
+        ("AK", "one\ntwo\n", "secret_key_file: what is in the file named here has several lines"),
+        ("AK", "'MaRkEd7SeCrEt'\n", "secret_key_file: what is in the file named here stands in quotes"),
+        ("\"AK\"", "MaRkEd7SeCrEt", "access_key_env: what is in the variable named here stands in quotes"),
+    ] {
+        std::fs::write(&file, secret).unwrap();
+        let errors = errors_of(parse_with(&yaml, &[("AK", key)], &Overrides::default()));
+        assert!(errors.contains(told) && !errors.contains(MARK) && errors.lines().count() == 1, "{errors}");
+    }
+    std::fs::write(&file, "\u{feff}MaRkEd7SeCrEt\r\n").unwrap();
+    assert!(parse_with(&yaml, &[("AK", "AK")], &Overrides::default()).is_ok());
+    let chain = "accounts: [{name: a, region: cn-north-4}]";
+    let quoted = [("HW_ACCESS_KEY", "AK"), ("HW_SECRET_KEY", "\"MaRkEd7SeCrEt\"")];
+    let errors = errors_of(parse_with(chain, &quoted, &Overrides::default()));
+    assert!(
+        errors.starts_with("environment: HW_SECRET_KEY: what is in the variable stands in quotes"),
+        "{errors}"
+    );
+    assert!(!errors.contains(MARK));
 }
 
 #[test]

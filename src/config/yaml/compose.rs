@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
-use super::{At, Fault, Node, START, Text, Value};
+use super::{At, Fault, Node, START, Text, Value, explain};
 
 /// The most lists and maps within one another.
 const MAX_DEPTH: usize = 64;
@@ -24,7 +24,8 @@ const MERGEABLE: &str = "a map, or a list of maps, to merge";
 /// Reads a file of one document; one of none is null.
 pub(super) fn document(yaml: &str) -> Result<Node, Fault> {
     let parser = Parser::new_from_str(yaml);
-    Composer { parser, anchors: HashMap::new(), spent: Spent::default() }.document()
+    let mut composer = Composer { parser, anchors: HashMap::new(), spent: Spent::default() };
+    composer.document().map_err(|fault| explain::syntax(fault, yaml))
 }
 
 struct Composer<'a> {
@@ -125,7 +126,9 @@ impl<'a> Composer<'a> {
             let Node { value: key, at } = self.node(event, at, depth + 1)?;
             let (event, value_at) = self.next()?;
             let value = self.node(event, value_at, depth + 1)?;
-            let Value::Text(key) = key else { return Err(Fault::shape(at, None, "a text as key")) };
+            let Value::Text(key) = key else {
+                return Err(Fault::shape(&Node { value: key, at }, None, "a text as key"));
+            };
             if is_merge {
                 merge(value, &mut merged)?;
                 continue;
@@ -234,7 +237,7 @@ fn merge(node: Node, merged: &mut Vec<(Text, Node)>) -> Result<(), Fault> {
         Value::Null => {}
         Value::Map(entries) => merged.extend(entries),
         Value::List(nodes) => nodes.into_iter().try_for_each(|node| merge(node, merged))?,
-        Value::Text(_) => return Err(Fault::shape(node.at, None, MERGEABLE)),
+        Value::Text(_) => return Err(Fault::shape(&node, None, MERGEABLE)),
     }
     Ok(())
 }

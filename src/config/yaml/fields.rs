@@ -4,6 +4,7 @@ use super::{At, Fault, FaultKind, Node, Placed, Text, Texts, Value, compose, pri
 
 const SCALAR: &str = "a single value";
 const LIST: &str = "a list";
+const MAPS: &str = "a list of maps, each of which begins with a dash";
 const MAP: &str = "a map of keys and values";
 
 /// The entries of a map, less those that have been read.
@@ -37,7 +38,7 @@ pub(crate) fn read<T>(yaml: &str, read: impl FnOnce(&mut Fields<'_>) -> T) -> Re
     let value = within(None, root, &mut faults, read);
     match (value, faults.into_iter().min_by_key(|fault| fault.at)) {
         (Some(Placed { value, .. }), None) => Ok(value),
-        (_, fault) => Err(fault.unwrap_or_else(|| Fault::shape(at, None, MAP))),
+        (_, fault) => Err(fault.unwrap_or_else(|| Fault::shape(&Node { value: Value::Null, at }, None, MAP))),
     }
 }
 
@@ -49,7 +50,7 @@ fn within<T>(
     read: impl FnOnce(&mut Fields<'_>) -> T,
 ) -> Option<Placed<T>> {
     let Node { value: Value::Map(entries), at } = node else {
-        faults.push(Fault::shape(node.at, key, MAP));
+        faults.push(Fault::shape(&node, key, MAP));
         return None;
     };
     let mut fields = Fields { entries, known: Vec::new(), faults };
@@ -86,7 +87,7 @@ impl Fields<'_> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let Text { value, at } = self.text(key)?;
-        parse(&value).or_else(|| self.refuse(at, key, expected))
+        parse(&value).or_else(|| self.refuse(&Node { value: Value::Text(value), at }, key, expected))
     }
 
     /// Where a value stands that is of no interest, or too dangerous to keep.
@@ -116,7 +117,11 @@ impl Fields<'_> {
         key: &'static str,
         read: impl Fn(&mut Fields<'_>) -> T,
     ) -> Option<Placed<Vec<Placed<T>>>> {
-        let Placed { value: nodes, at } = self.list(key)?;
+        // A list of nothing, as against none: whoever wrote the key without a value is told of its place.
+        let Placed { value: nodes, at } = match self.take_any(key)? {
+            Node { value: Value::Null, at } => Placed { value: Vec::new(), at },
+            node => self.list_of(key, node, MAPS)?,
+        };
         let maps = nodes.into_iter().filter_map(|node| within(Some(key), node, self.faults, &read));
         Some(Placed { value: maps.collect(), at })
     }
@@ -126,14 +131,16 @@ impl Fields<'_> {
         let Node { value, at } = self.take(key)?;
         match value {
             Value::Map(entries) => Some(self.scalars(key, entries)),
-            Value::Null | Value::Text(_) | Value::List(_) => self.refuse(at, key, MAP),
+            value @ (Value::Null | Value::Text(_) | Value::List(_)) => {
+                self.refuse(&Node { value, at }, key, MAP)
+            }
         }
     }
 
     /// Like [`Fields::pairs`], of scalars that may be absent.
     pub(crate) fn optional_pairs(&mut self, key: &'static str) -> Option<Vec<(Text, Option<Text>)>> {
         let Node { value, at } = self.take(key)?;
-        let Value::Map(entries) = value else { return self.refuse(at, key, MAP) };
+        let Value::Map(entries) = value else { return self.refuse(&Node { value, at }, key, MAP) };
         let scalars = entries.into_iter().map(|(name, node)| match node.value {
             Value::Null => (name, None),
             Value::Text(_) | Value::List(_) | Value::Map(_) => (name, self.scalar(key, node)),
@@ -147,31 +154,45 @@ impl Fields<'_> {
         let value = match value {
             Value::List(nodes) => Listing::Texts(self.texts_of(key, nodes)),
             Value::Map(entries) => Listing::Pairs(self.scalars(key, entries)),
-            Value::Null | Value::Text(_) => return self.refuse(at, key, expected),
+            value @ (Value::Null | Value::Text(_)) => {
+                return self.refuse(&Node { value, at }, key, expected);
+            }
         };
         Some(Placed { value, at })
     }
 
     /// The value of a key, unless it is null.
     fn take(&mut self, key: &'static str) -> Option<Node> {
+        self.take_any(key).filter(|node| !matches!(node.value, Value::Null))
+    }
+
+    fn take_any(&mut self, key: &'static str) -> Option<Node> {
         self.known.push(key);
         let index = self.entries.iter().position(|(name, _)| name.value == key)?;
-        let (_, node) = self.entries.remove(index);
-        (!matches!(node.value, Value::Null)).then_some(node)
+        Some(self.entries.remove(index).1)
     }
 
     fn list(&mut self, key: &'static str) -> Option<Placed<Vec<Node>>> {
-        let Node { value, at } = self.take(key)?;
-        match value {
-            Value::List(value) => Some(Placed { value, at }),
-            Value::Null | Value::Text(_) | Value::Map(_) => self.refuse(at, key, LIST),
+        let node = self.take(key)?;
+        self.list_of(key, node, LIST)
+    }
+
+    fn list_of(
+        &mut self,
+        key: &'static str,
+        node: Node,
+        expected: &'static str,
+    ) -> Option<Placed<Vec<Node>>> {
+        match node {
+            Node { value: Value::List(value), at } => Some(Placed { value, at }),
+            node => self.refuse(&node, key, expected),
         }
     }
 
-    fn scalar(&mut self, key: &'static str, node: Node) -> Option<Text> {
-        match node.value {
-            Value::Text(value) => Some(Text { value, at: node.at }),
-            Value::Null | Value::List(_) | Value::Map(_) => self.refuse(node.at, key, SCALAR),
+    fn scalar(&mut self, key: &str, node: Node) -> Option<Text> {
+        match node {
+            Node { value: Value::Text(value), at } => Some(Text { value, at }),
+            node => self.refuse(&node, key, SCALAR),
         }
     }
 
@@ -180,19 +201,24 @@ impl Fields<'_> {
     }
 
     fn scalars(&mut self, key: &'static str, entries: Vec<(Text, Node)>) -> Vec<(Text, Text)> {
-        entries.into_iter().filter_map(|(name, node)| Some((name, self.scalar(key, node)?))).collect()
+        let scalar = |(name, node): (Text, Node)| {
+            let value = self.scalar(printable(&name.value).unwrap_or(key), node)?;
+            Some((name, value))
+        };
+        entries.into_iter().filter_map(scalar).collect()
     }
 
-    fn refuse<T>(&mut self, at: At, key: &'static str, expected: &'static str) -> Option<T> {
-        self.faults.push(Fault::shape(at, Some(key), expected));
+    fn refuse<T>(&mut self, node: &Node, key: &str, expected: &'static str) -> Option<T> {
+        self.faults.push(Fault::shape(node, Some(key), expected));
         None
     }
 
     /// Refuses the first key that nobody asked for.
     fn finish(self) {
-        if let Some((Text { value, at }, _)) = self.entries.into_iter().next() {
+        if let Some((Text { value, at }, node)) = self.entries.into_iter().next() {
             let key = printable(&value).map(str::to_owned);
-            self.faults.push(Fault { at, kind: FaultKind::UnknownKey { key, known: self.known } });
+            let bare = matches!(node.value, Value::Null);
+            self.faults.push(Fault { at, kind: FaultKind::UnknownKey { key, bare, known: self.known } });
         }
     }
 }

@@ -105,14 +105,16 @@ fn a_key_is_known_once_it_is_asked_for_and_the_first_fault_in_the_file_is_told()
     let (one, two) = read("two: {three: [x]}\none: ~\n").unwrap();
     assert!(one.is_none() && two);
     let fault = |yaml: &str| read(yaml).map(|_| ()).unwrap_err();
-    let unknown = FaultKind::UnknownKey { key: Some("tow".to_owned()), known: vec!["one", "two"] };
+    let unknown =
+        FaultKind::UnknownKey { key: Some("tow".to_owned()), bare: false, known: vec!["one", "two"] };
     assert_eq!(fault("tow: 1\none: [x]\n"), Fault { at: At { line: 1, column: 1 }, kind: unknown });
-    let shape = FaultKind::Shape { key: Some("three"), expected: "a single value" };
+    let shape =
+        FaultKind::Shape { key: Some("three".to_owned()), found: "a map", expected: "a single value" };
     assert_eq!(
         fault("two:\n  three: [{}]\none: [x]\ntow: 1\n"),
         Fault { at: At { line: 2, column: 11 }, kind: shape }
     );
-    let secret = FaultKind::UnknownKey { key: None, known: vec!["one", "two"] };
+    let secret = FaultKind::UnknownKey { key: None, bare: true, known: vec!["one", "two"] };
     assert_eq!(fault("{one:AbC}"), Fault { at: At { line: 1, column: 2 }, kind: secret });
 }
 

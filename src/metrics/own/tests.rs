@@ -28,6 +28,7 @@ fn filled_of(given: &[(&str, &str)]) -> Own {
     meters.listed(Collector::Sources, 1, ["shifted"].into_iter(), true, true);
     meters.details(Collector::SpeedLimits, 3, Some(at));
     meters.interval(Duration::from_secs(30));
+    meters.filtered(Collector::Sources, 1);
     meters.odd([(&"sources.memory", &2)], [(&"sources.state", &1)]);
     meters.requested("list_servers", Some(200), Duration::from_millis(30));
     meters.requested("list_servers", None, Duration::from_secs(10));

@@ -89,14 +89,19 @@ impl Diagnosis {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verdict, subject, finding, advice } = self;
+        write!(f, "  {:<4}  {subject}: {finding}", verdict.mark())?;
+        advice.as_ref().map_or(Ok(()), |advice| write!(f, "\n        what to do: {advice}"))
+    }
+}
+
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "account {:?}, region {}", self.account.as_str(), self.region)?;
-        for Step { verdict, subject, finding, advice } in &self.steps {
-            writeln!(f, "  {:<4}  {subject}: {finding}", verdict.mark())?;
-            if let Some(advice) = advice {
-                writeln!(f, "        what to do: {advice}")?;
-            }
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
         }
         let end =
             if self.is_well() { "all is well" } else { "not well: mend the first FAIL, then ask again" };

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::Ended;
 use super::report::Diagnosis;
-use crate::api::{ApiError, Client, Priority, Refusal};
+use crate::api::{ApiError, Client, List, Priority, Refusal};
 use crate::auth::http::{Answer, Transport};
 use crate::auth::{AuthError, Ticket};
 use crate::config::{Account, Scope};
-use crate::model::{Collector, TaskId};
+use crate::model::{Collector, Source, TaskId};
 use crate::run::{Surroundings, causes};
 
 /// The action of the vendor's older policies that covers everything that is read.
@@ -182,7 +182,9 @@ async fn operations(account: &Account, client: &Client, diagnosis: &mut Diagnosi
     let overview = tried.ask(Collector::Overview, client.overview(within())).await;
     tried.note(Collector::Overview, overview, |(overview, _)| objects(overview.0.len(), "states"));
     let sources = tried.ask(Collector::Sources, client.sources(within())).await;
+    let passing = sources.as_ref().and_then(|sources| Some(passing(account, sources.as_ref().ok()?)));
     tried.note(Collector::Sources, sources, |list| objects(list.objects.len(), "source servers"));
+    passing.into_iter().for_each(|(left, of)| filters(account, left, of, tried.diagnosis));
     let tasks = tried.ask(Collector::Tasks, client.tasks(within())).await;
     let task: Option<TaskId> =
         tasks.as_ref().and_then(|tasks| Some(tasks.as_ref().ok()?.objects.first()?.id.clone()));
@@ -200,6 +202,25 @@ async fn operations(account: &Account, client: &Client, diagnosis: &mut Diagnosi
         tried.ask(Collector::Consistency, client.consistency(&task, (Priority::Alone, within()))).await;
     tried.note(Collector::Consistency, result, |_| "permitted".to_owned());
     tried.ended
+}
+
+/// How many source servers pass the account's name filters, and of how many.
+fn passing(account: &Account, sources: &List<Source>) -> (usize, usize) {
+    let passes = sources.objects.iter().filter(|source| account.names.passes(&source.name));
+    (passes.count(), sources.objects.len())
+}
+
+fn filters(account: &Account, left: usize, of: usize, diagnosis: &mut Diagnosis) {
+    if account.names.include.is_empty() && account.names.exclude.is_empty() {
+        return;
+    }
+    let told = format!("{left} of {of} source servers pass name_include and name_exclude");
+    if left == 0 && of > 0 {
+        let advice = "mend the patterns: they match whole names, * is any text, ? one character";
+        diagnosis.doubt("filters", told, advice);
+    } else {
+        diagnosis.well("filters", told);
+    }
 }
 
 fn within() -> Instant {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::report::Diagnosis;
+use crate::cli::Pace;
 use crate::config::{Account, Config};
 use crate::run::{Exporter, Surroundings};
 
@@ -37,6 +38,10 @@ pub(super) async fn examine(
     } else {
         diagnosis.well("poll", told);
     }
+    let facts = exporter.publisher().facts().into_iter();
+    let servers: u64 = facts.flat_map(|(_, facts)| facts.sources.into_values()).sum();
+    let pace = Pace::of(account, u32::try_from(servers).unwrap_or(u32::MAX), config.poll_interval);
+    diagnosis.well("pace", format!("as a rule, if all {servers} servers copy: {pace}"));
     let told = format!("{series} of this account, and {own} of the exporter itself");
     diagnosis.well("series", told);
 }

@@ -154,9 +154,9 @@ impl Source<'_> {
     fn fault(&self, Fault { at, kind }: Fault) -> WebConfigError {
         let problem = match kind {
             FaultKind::Syntax(told) => told,
-            FaultKind::Shape { key: Some(key), expected } => format!("{key}: expected {expected}"),
-            FaultKind::Shape { key: None, expected } => format!("expected {expected}"),
-            FaultKind::UnknownKey { key, known } => {
+            FaultKind::Shape { key: Some(key), expected, .. } => format!("{key}: expected {expected}"),
+            FaultKind::Shape { key: None, expected, .. } => format!("expected {expected}"),
+            FaultKind::UnknownKey { key, known, .. } => {
                 let key = key.map(|key| format!(" `{key}`")).unwrap_or_default();
                 format!("unknown field{key}, expected one of {}", known.join(", "))
             }

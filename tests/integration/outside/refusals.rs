@@ -110,3 +110,33 @@ async fn version_and_help_are_asked_for_and_so_go_to_standard_output() {
         assert!(help.out.contains(part), "no {part} in {}", help.out);
     }
 }
+
+#[tokio::test]
+async fn a_check_looks_at_the_storage_path_and_at_weak_web_settings() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let check = async |arguments: &[&str]| {
+        let mut command = exporter(&["--config.check", "--region=cn-noth-4"]);
+        command.args(arguments).env("HW_ACCESS_KEY", "AK").env("HW_SECRET_KEY", "SK");
+        finish(command).await
+    };
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| home.path().join(name).to_str().expect("a path that is text").to_owned();
+    let (file, open, web) = (at("file"), at("open"), at("web.yml"));
+    std::fs::write(&file, "x").expect("a file");
+    for path in ["/proc", "/proc/x", &file] {
+        let ended = check(&["--storage.path", path]).await;
+        assert_one_line(&ended, 2, &["--storage.path: nothing can be kept in", path]);
+    }
+    std::fs::create_dir(&open).expect("a directory");
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).expect("its owner may");
+    std::fs::write(&web, "rate_limit: {interval: 1s}\n").expect("a file");
+    let ended = check(&["--storage.path", &open, "--web.config.file", &web]).await;
+    assert_eq!(ended.status, Some(0), "{}", ended.err);
+    assert!(
+        ended.out.contains("note: --storage.path: every user of this machine may write"),
+        "{}",
+        ended.out
+    );
+    assert!(ended.out.contains("(did you mean cn-north-4?)"), "{}", ended.out);
+    assert!(ended.err.contains("every request is refused"), "{}", ended.err);
+}

@@ -151,11 +151,12 @@ async fn the_doctor_tells_a_certificate_that_is_not_trusted_from_one_that_is() {
     certificates(at);
     let web = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
     let flag = format!("--web.config.file={}", file(at, "web.yml", web));
+    file(at, "key", "EXAMPLE");
     // Not the service, but something that speaks TLS.
     let running = Running::start(exporter(&["demo", "--sources=1", &flag])).await;
     let account = format!(
         "region: cn-north-4, endpoint: 'https://{0}', iam_endpoint: 'https://{0}', project_id: p, \
-         credentials: {{access_key_file: server.key, secret_key_file: server.key}}",
+         credentials: {{access_key_file: key, secret_key_file: key}}",
         running.address
     );
     for (ca, expected) in
