@@ -8,6 +8,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::guard::Permit;
+use super::standing::Ticket;
+
 /// Time for the machine's own services, which answer at once or are not there; as in the vendor's SDKs.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -104,6 +107,8 @@ pub struct Transport {
     bounds: Bounds,
     roots: Vec<reqwest::Certificate>,
     observer: Arc<dyn Observer>,
+    /// Of requests that carry no ticket.
+    permit: Option<Arc<Permit>>,
 }
 
 /// Why no client could be made.
@@ -148,7 +153,12 @@ impl Transport {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?);
         }
         let client = builder.build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds, roots, observer })
+        Ok(Self { client, bounds, roots, observer, permit: None })
+    }
+
+    /// The same for requests that show what this permits to show.
+    pub(super) fn holding(&self, permit: Option<Arc<Permit>>) -> Self {
+        Self { permit, ..self.clone() }
     }
 
     /// A transport to the machine's own services: past every proxy, and with little patience.
@@ -178,7 +188,8 @@ impl Transport {
         let roots = self.roots.clone();
         let builder = builder(bounds).no_proxy().tls_certs_merge(roots.clone());
         let client = builder.build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds, roots, observer: Arc::clone(&self.observer) })
+        let (observer, permit) = (Arc::clone(&self.observer), self.permit.clone());
+        Ok(Self { client, bounds, roots, observer, permit })
     }
 
     /// Who is told of what goes over the wire.
@@ -199,8 +210,11 @@ impl Transport {
         request: http::Request<Bytes>,
     ) -> Result<Answer, TransportError> {
         let begin = Instant::now();
+        let permit = Ticket::of(&request).permit.or_else(|| self.permit.clone());
+        permit.iter().for_each(|permit| permit.sent());
         let exchange = tokio::time::timeout(self.bounds.request, self.exchange(request)).await;
         let result = exchange.unwrap_or(Err(TransportError::Timeout(self.bounds.request)));
+        permit.iter().for_each(|permit| permit.answered());
         let status = result.as_ref().ok().map(|answer| answer.status);
         self.observer.request(operation, status, begin.elapsed());
         result

@@ -1,16 +1,17 @@
 //! An account at work, made from its configuration.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::api::Client;
 use crate::auth::http::SetupError;
-use crate::auth::{self, Authenticator};
+use crate::auth::{self, Authenticator, Guards, RefusalFile};
 use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
 use crate::poll::{Account, Keeper, Ledger, Meter, Reader};
 
 use super::Surroundings;
-use crate::storage::Store;
+use crate::storage::{SmallFile, Store};
 
 /// Why an account cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,42 @@ use crate::storage::Store;
 pub struct AccountError {
     name: crate::model::AccountName,
     source: SetupError,
+}
+
+/// What all accounts of a process have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) surroundings: &'a Surroundings,
+    pub(super) store: Option<&'a Store>,
+    pub(super) guards: &'a Guards,
+}
+
+/// The guards of the keys of a process, which remember in the store what was refused.
+pub(super) fn guards(store: Option<&Store>, surroundings: &Surroundings) -> Guards {
+    match store {
+        Some(store) => {
+            let file = Arc::new(Refusals(store.small_file(REFUSALS)));
+            Guards::remembering(file, surroundings.clock.clone())
+        }
+        None => Guards::cautious(),
+    }
+}
+
+/// The file beside the accounts' in which refusals of their keys are remembered.
+const REFUSALS: &str = "refusals";
+
+/// The place of refusals in the store.
+#[derive(Debug)]
+struct Refusals(SmallFile);
+
+impl RefusalFile for Refusals {
+    fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        self.0.load()
+    }
+
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.keep(bytes)
+    }
 }
 
 /// Puts an account's parts together.
@@ -28,10 +65,10 @@ pub struct AccountError {
 pub(super) fn build(
     account: &config::Account,
     config: &Config,
-    surroundings: &Surroundings,
-    store: Option<&Store>,
+    shared: Shared<'_>,
     meters: &AccountMeters,
 ) -> Result<Account, AccountError> {
+    let Shared { surroundings, store, guards } = shared;
     let observer = Arc::new(Meter(meters.clone()));
     let transport = auth::transport(account, observer)
         .map_err(|source| AccountError { name: account.name.clone(), source })?;
@@ -42,6 +79,7 @@ pub(super) fn build(
     });
     let authenticator =
         Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
+    let authenticator = authenticator.guarded_by(guards.clone());
     let client = Client::new(account, authenticator, transport, clock.clone());
     let names = account.names.clone();
     let reader = Reader::new(

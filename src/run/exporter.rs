@@ -7,8 +7,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::account::{AccountError, build};
-use crate::auth::Environment;
+use super::account::{AccountError, Shared, build, guards};
+use crate::auth::{Environment, Guards};
 use crate::cli::BUILD;
 use crate::config::{self, Config};
 use crate::exposition::Published;
@@ -31,6 +31,7 @@ pub struct Surroundings {
 pub struct Exporter {
     surroundings: Surroundings,
     store: Option<Store>,
+    guards: Guards,
     published: Published,
     own: Own,
     publisher: Publisher,
@@ -58,13 +59,15 @@ impl Exporter {
         );
         let publisher = Publisher::new(published.clone(), own.clone());
         let (tasks, running) = (TaskTracker::new(), Arc::default());
-        Self { surroundings, store: None, published, own, publisher, tasks, stop, running }
+        let guards = guards(None, &surroundings);
+        Self { surroundings, store: None, guards, published, own, publisher, tasks, stop, running }
     }
 
     /// Keeps in `store` what must survive a restart, and goes on from what is there.
     #[must_use]
     pub fn storing(self, store: Option<Store>) -> Self {
-        Self { store, ..self }
+        let guards = guards(store.as_ref(), &self.surroundings);
+        Self { store, guards, ..self }
     }
 
     /// Polls these accounts from now on: new ones are begun, changed ones begun anew, missing ones ended;
@@ -128,7 +131,9 @@ impl Exporter {
 
     fn build(&self, account: &config::Account, config: &Config) -> Result<poll::Account, AccountError> {
         let meters = self.own.account(&account.name, &account.labels);
-        build(account, config, &self.surroundings, self.store.as_ref(), &meters)
+        let shared =
+            Shared { surroundings: &self.surroundings, store: self.store.as_ref(), guards: &self.guards };
+        build(account, config, shared, &meters)
     }
 
     /// A new configuration could not be used.
