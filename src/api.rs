@@ -10,11 +10,13 @@ pub(crate) mod fuzzing;
 mod governor;
 mod list;
 mod retry;
+mod shared;
 mod slices;
 mod wire;
 
 pub use error::{ApiError, Refusal};
 pub use list::List;
+pub use shared::Governors;
 pub use wire::{Notes, PageError};
 
 pub use crate::auth::http::Observer;
@@ -26,7 +28,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::auth::http::{Answer, Transport};
-use crate::auth::{Authenticator, Ticket};
+use crate::auth::{Authenticator, Identity, Ticket};
 use crate::config::Account;
 use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
 use governor::Governor;
@@ -108,6 +110,14 @@ impl Client {
             tasks: Memory::default(),
             errors: Memory::default(),
         }
+    }
+
+    /// With the governor of the key that the account's requests show, which other accounts may show as well.
+    #[must_use]
+    pub fn sharing(self, account: &Account, governors: &Governors, identity: Option<Identity>) -> Self {
+        let Some(identity) = identity else { return self };
+        let governor = governors.of(identity, &account.limits, Arc::clone(self.transport.observer()));
+        Self { governor, ..self }
     }
 
     /// Who signs this client's requests.
@@ -271,7 +281,7 @@ impl Client {
     /// Tells the authenticator what a refusal says of the credentials; whether to try once more at once.
     async fn verdict(&self, ticket: Ticket, refusal: &Refusal) -> bool {
         if refusal.status == StatusCode::UNAUTHORIZED {
-            return self.authenticator.refused(ticket).await;
+            return self.authenticator.refused(ticket, &refusal.to_string()).await;
         }
         // The gateway refuses whom it does not know; what the service itself answers, a known client got.
         if refusal.code.as_deref().is_some_and(|code| code.starts_with("SMS.")) {

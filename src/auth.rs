@@ -89,6 +89,14 @@ impl fmt::Debug for Authenticator {
     }
 }
 
+/// What the service counts an account's requests and refusals by: the key or the user that stands in the
+/// credentials' place now. `None` where there is none, or where it cannot be read.
+#[must_use]
+pub fn identity(account: &Account, environment: &Environment) -> Option<Identity> {
+    let plan = Plan::make(&account.credentials, &Place::of(account), environment).ok()?;
+    plan.guarded().map(|(identity, _)| identity)
+}
+
 impl Authenticator {
     /// The authenticator of an account; `transport` leads to the identity service.
     #[must_use]
@@ -124,14 +132,6 @@ impl Authenticator {
     #[must_use]
     pub fn guarded_by(self, guards: Guards) -> Self {
         Self { guards, ..self }
-    }
-
-    /// What the service counts requests and refusals by: the key or the user that stands in the credentials' place
-    /// now. `None` where there is none, or where it cannot be read.
-    #[must_use]
-    pub fn identity(&self) -> Option<Identity> {
-        let plan = Plan::make(&self.source, &self.place, &self.environment).ok()?;
-        plan.guarded().map(|(identity, _)| identity)
     }
 
     /// A GET of `path`, as it goes over the wire, at the account's endpoint; `now` is the wall clock.
@@ -170,15 +170,15 @@ impl Authenticator {
         }
     }
 
-    /// The service refused a request's credentials: it answered 401.
+    /// The service refused a request's credentials: it answered 401, and `said` so in its words, for the log.
     ///
     /// Tokens and temporary keys are dropped. Returns whether to try once more at once: not with
     /// permanent keys, nor when new credentials were refused at their first use. Where the ticket's
     /// credentials have been replaced since, the refusal says nothing about those in use.
-    pub async fn refused(&self, ticket: Ticket) -> bool {
+    pub async fn refused(&self, ticket: Ticket, said: &str) -> bool {
         // Before the lock: whoever holds it may wait for this verdict.
         if let Some(permit) = &ticket.permit {
-            permit.refused(self.first_pause).await;
+            permit.refused(self.first_pause, said).await;
         }
         let mut held = self.held.lock().await;
         let mut standing = self.standing();
@@ -193,7 +193,7 @@ impl Authenticator {
         }
         standing.renew();
         if !again && ticket.permit.is_none() {
-            self.pause(&mut standing);
+            self.pause(&mut standing, said);
         }
         again
     }

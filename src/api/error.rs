@@ -83,6 +83,20 @@ impl ApiError {
         }
     }
 
+    /// Whether it is that the credentials are refused, or not tried again yet.
+    #[must_use]
+    pub fn is_about_credentials(&self) -> bool {
+        match self {
+            Self::Auth(error) => error.is_refusal() || matches!(error.root(), AuthError::Paused { .. }),
+            Self::Refused(refusal) => refusal.status == StatusCode::UNAUTHORIZED,
+            Self::Transport(_)
+            | Self::Malformed(_)
+            | Self::Incomplete { .. }
+            | Self::TooLong { .. }
+            | Self::Deadline => false,
+        }
+    }
+
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

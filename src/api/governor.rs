@@ -100,6 +100,16 @@ impl Governor {
         }
     }
 
+    /// The same for another account, which is told of what concerns it.
+    pub(super) fn reporting_to(&self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self.clone() }
+    }
+
+    /// Whether others hold it besides this handle.
+    pub(super) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.bucket) > 1
+    }
+
     /// Waits for a turn; the request is under way as long as the permit lives.
     ///
     /// `None` where the turn would come after `deadline`: then nobody waits in vain.

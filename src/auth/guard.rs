@@ -63,6 +63,14 @@ impl fmt::Debug for SecretPrint {
     }
 }
 
+/// What the log says of credentials that are refused.
+pub(super) const REFUSED: &str = "The credentials are refused; they are not tried again before a pause";
+
+/// A pause, for the log.
+pub(super) fn whole_seconds(pause: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(pause.as_secs())).to_string()
+}
+
 /// The guards of a process. Clones are handles to the same ones.
 #[derive(Clone, Debug, Default)]
 pub struct Guards {
@@ -238,7 +246,7 @@ impl Guard {
     }
 
     /// A request was refused.
-    fn note(&self, Permit { secret, begun, tries, .. }: &Permit, first_pause: Duration) {
+    fn note(&self, Permit { secret, begun, tries, .. }: &Permit, first_pause: Duration, said: &str) {
         let (secret, begun, now, wall) = (*secret, *begun, Instant::now(), self.wall());
         let mut state = self.state();
         if *tries {
@@ -264,12 +272,8 @@ impl Guard {
         let told = state.trouble.goes_on(now);
         drop(state);
         if told {
-            let pause = humantime::format_duration(Duration::from_secs(left.as_secs())).to_string();
-            tracing::warn!(
-                credentials = self.label,
-                pause,
-                "The credentials are refused; they are not tried again before a pause"
-            );
+            let (credentials, pause) = (&self.label, whole_seconds(left));
+            tracing::warn!(credentials, pause, error = said, "{REFUSED}");
         }
     }
 
@@ -334,10 +338,11 @@ impl Permit {
         self.guard.accepted(self.secret);
     }
 
-    /// The service refused the secret; the pause after a first refusal is `first_pause`. On the disk at the end.
-    pub(super) async fn refused(&self, first_pause: Duration) {
+    /// The service refused the secret, in these words; the pause after a first refusal is `first_pause`. On the
+    /// disk at the end.
+    pub(super) async fn refused(&self, first_pause: Duration, said: &str) {
         self.answered();
-        self.guard.note(self, first_pause);
+        self.guard.note(self, first_pause, said);
         self.guard.save().await;
     }
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use ::http::StatusCode;
 use tokio::time::Instant;
 
 use super::credentials::{Identity, Known};
 use super::error::AuthError;
-use super::guard::{Admission, Permit};
+use super::guard::{Admission, Permit, REFUSED, whole_seconds};
 use super::held::{Held, Usable};
 use super::lookup::Lookup;
 use super::source::{Means, Plan, Way};
@@ -149,7 +148,7 @@ impl Authenticator {
             let mut standing = self.standing();
             standing.renew();
             if !is_guarded(standing.guarded.as_ref(), error) {
-                self.pause(&mut standing);
+                self.pause(&mut standing, &error.to_string());
             }
             held.obtained = held.obtained.take().filter(|obtained| obtained.renew.is_none());
         }
@@ -168,7 +167,9 @@ impl Authenticator {
             if let Some(permit) = &permit {
                 match &asked {
                     Ok(_) => permit.accepted(),
-                    Err(error) if error.is_refusal() => permit.refused(self.first_pause).await,
+                    Err(error) if error.is_refusal() => {
+                        permit.refused(self.first_pause, &error.to_string()).await;
+                    }
                     Err(_) => {}
                 }
             }
@@ -198,7 +199,7 @@ impl Authenticator {
         if let (Some(permit), Err(error)) = (&permit, &found)
             && is_guarded(guarded.as_ref(), error)
         {
-            permit.refused(self.first_pause).await;
+            permit.refused(self.first_pause, &error.to_string()).await;
         }
         found
     }
@@ -214,12 +215,11 @@ impl Authenticator {
     }
 
     /// What a service gave was refused, or a service refused to give it: a pause for this account.
-    pub(super) fn pause(&self, standing: &mut Standing) {
+    pub(super) fn pause(&self, standing: &mut Standing, said: &str) {
         standing.pause.refused(Instant::now());
         let left = standing.pause.left(Instant::now()).unwrap_or_default();
         if standing.trouble.goes_on(Instant::now()) {
-            let pause = humantime::format_duration(Duration::from_secs(left.as_secs())).to_string();
-            tracing::warn!(account = %self.account, pause, "The credentials are refused; they are not tried again before a pause");
+            tracing::warn!(account = %self.account, pause = whole_seconds(left), error = said, "{REFUSED}");
         }
     }
 

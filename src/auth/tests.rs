@@ -121,13 +121,16 @@ async fn a_refused_token_is_fetched_anew_once_and_its_late_refusals_are_not_held
         get(&authenticator).await.unwrap(),
     ];
     let [a, b, c] = stale.each_ref().map(Ticket::of);
-    assert!(authenticator.refused(a).await);
-    assert!(authenticator.refused(b).await, "refused with the same token, before the new one came");
+    assert!(authenticator.refused(a, "refused").await);
+    assert!(
+        authenticator.refused(b, "refused").await,
+        "refused with the same token, before the new one came"
+    );
     let renewed = get(&authenticator).await.unwrap();
-    assert!(authenticator.refused(c).await, "refused with the old token, after the new one came");
+    assert!(authenticator.refused(c, "refused").await, "refused with the old token, after the new one came");
     assert_eq!(renewed.headers()["x-auth-token"], "marked-token-2");
     assert!(
-        !authenticator.refused(Ticket::of(&renewed)).await,
+        !authenticator.refused(Ticket::of(&renewed), "refused").await,
         "a new token that is refused is not tried again"
     );
     assert!(matches!(get(&authenticator).await, Err(AuthError::Paused { .. })));
@@ -141,7 +144,7 @@ async fn a_refused_key_is_paused_and_nothing_is_sent_until_the_pause_ends() {
     let (authenticator, _) = authenticator(&fake.account(keys()));
     let authenticator = authenticator.with_pause(Duration::from_secs(60));
     let request = get(&authenticator).await.unwrap();
-    assert!(!authenticator.refused(Ticket::of(&request)).await);
+    assert!(!authenticator.refused(Ticket::of(&request), "refused").await);
     drop(request);
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(59)).await;
@@ -149,7 +152,7 @@ async fn a_refused_key_is_paused_and_nothing_is_sent_until_the_pause_ends() {
     assert_eq!(paused.reason(), "auth_paused");
     tokio::time::advance(Duration::from_secs(2)).await;
     let request = get(&authenticator).await.unwrap();
-    assert!(!authenticator.refused(Ticket::of(&request)).await);
+    assert!(!authenticator.refused(Ticket::of(&request), "refused").await);
     drop(request);
     tokio::time::advance(Duration::from_secs(119)).await;
     assert!(get(&authenticator).await.is_err(), "the second pause is twice as long");
@@ -168,7 +171,7 @@ async fn while_a_key_is_unproven_one_request_tries_it_and_the_others_learn_from_
         tokio::task::yield_now().await;
         let ticket = Ticket::of(&first);
         drop(first);
-        authenticator.refused(ticket).await
+        authenticator.refused(ticket, "refused").await
     };
     let ((a, b, c), again) = tokio::join!(others, verdict);
     assert!(!again);

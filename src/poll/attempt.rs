@@ -88,14 +88,19 @@ impl Record {
                 let chain = chain(error);
                 let (collector, failures) = (collector.label(), self.failures);
                 let reason = error.reason();
-                tracing::warn!(
-                    account,
-                    collector,
-                    reason,
-                    failures,
-                    error = chain,
-                    "Poll failed; still serving what was read before"
-                );
+                if error.is_about_credentials() {
+                    // Refused credentials are logged where they are kept, once for all collectors and accounts.
+                    tracing::debug!(account, collector, reason, failures, error = chain, "Poll failed");
+                } else {
+                    tracing::warn!(
+                        account,
+                        collector,
+                        reason,
+                        failures,
+                        error = chain,
+                        "Poll failed; still serving what was read before"
+                    );
+                }
                 (Some(reason), expected_by(error), 0)
             }
         };

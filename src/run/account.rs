@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::api::Client;
+use crate::api::{Client, Governors};
 use crate::auth::http::SetupError;
-use crate::auth::{self, Authenticator, Guards, RefusalFile};
+use crate::auth::{self, Authenticator, Environment, Guards, RefusalFile};
 use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
 use crate::poll::{Account, Keeper, Ledger, Meter, Reader};
@@ -27,6 +27,28 @@ pub(super) struct Shared<'a> {
     pub(super) surroundings: &'a Surroundings,
     pub(super) store: Option<&'a Store>,
     pub(super) guards: &'a Guards,
+    pub(super) governors: &'a Governors,
+}
+
+/// The accounts with the limits that hold for their keys: where several accounts share a key, the lowest of theirs.
+pub(super) fn with_shared_limits(
+    accounts: &[config::Account],
+    environment: &Environment,
+) -> Vec<config::Account> {
+    let identities: Vec<_> = accounts.iter().map(|account| auth::identity(account, environment)).collect();
+    let limited = |(account, identity): (&config::Account, &Option<auth::Identity>)| {
+        let mut account = account.clone();
+        let sharing =
+            accounts.iter().zip(&identities).filter(|(_, other)| identity.is_some() && *other == identity);
+        for (other, _) in sharing {
+            let (own, other) = (&mut account.limits, &other.limits);
+            own.requests_per_second = own.requests_per_second.min(other.requests_per_second);
+            own.burst = own.burst.min(other.burst);
+            own.concurrency = own.concurrency.min(other.concurrency);
+        }
+        account
+    };
+    accounts.iter().zip(&identities).map(limited).collect()
 }
 
 /// The guards of the keys of a process, which remember in the store what was refused.
@@ -68,7 +90,7 @@ pub(super) fn build(
     shared: Shared<'_>,
     meters: &AccountMeters,
 ) -> Result<Account, AccountError> {
-    let Shared { surroundings, store, guards } = shared;
+    let Shared { surroundings, store, guards, governors } = shared;
     let observer = Arc::new(Meter(meters.clone()));
     let transport = auth::transport(account, observer)
         .map_err(|source| AccountError { name: account.name.clone(), source })?;
@@ -80,7 +102,9 @@ pub(super) fn build(
     let authenticator =
         Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
     let authenticator = authenticator.guarded_by(guards.clone());
+    let identity = auth::identity(account, &surroundings.environment);
     let client = Client::new(account, authenticator, transport, clock.clone());
+    let client = client.sharing(account, governors, identity);
     let names = account.names.clone();
     let reader = Reader::new(
         client,

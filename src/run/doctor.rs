@@ -16,22 +16,26 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::account::guards;
 use super::{Misuse, Surroundings, surroundings};
 use crate::api::Client;
 use crate::auth::http::Unobserved;
-use crate::auth::{self, Authenticator};
+use crate::auth::{self, Authenticator, Guards};
 use crate::cli::Cli;
 use crate::config::{Account, Config};
+use crate::storage::Store;
 
 /// Examines every account, prints what was found, and fails where a step failed.
 #[expect(clippy::print_stdout, reason = "the diagnosis is what was asked for")]
 pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()> {
     let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
     let (surroundings, mut ill) = (surroundings(), Vec::new());
+    let store = cli.poll.storage.as_ref().map(Store::new);
+    let guards = guards(store.as_ref(), &surroundings);
     for account in &config.accounts {
         let diagnosis = tokio::select! {
             () = stop.cancelled() => anyhow::bail!("stopped before the examination was over"),
-            diagnosis = examine(account, &config, &surroundings) => diagnosis,
+            diagnosis = guarded(account, &config, &surroundings, &guards) => diagnosis,
         };
         println!("{diagnosis}");
         if !diagnosis.is_well() {
@@ -46,9 +50,19 @@ pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()
 
 /// Examines one account.
 pub async fn examine(account: &Account, config: &Config, surroundings: &Surroundings) -> Diagnosis {
+    guarded(account, config, surroundings, &Guards::default()).await
+}
+
+/// Examines one account, whose key others may have tried before.
+async fn guarded(
+    account: &Account,
+    config: &Config,
+    surroundings: &Surroundings,
+    guards: &Guards,
+) -> Diagnosis {
     let mut diagnosis = Diagnosis::new(&account.name, &account.region);
     // `Err` only says that going on makes no sense; what was found stands in the diagnosis.
-    let (Ok(()) | Err(Ended)) = steps(account, config, surroundings, &mut diagnosis).await;
+    let (Ok(()) | Err(Ended)) = steps(account, config, surroundings, guards, &mut diagnosis).await;
     diagnosis
 }
 
@@ -60,6 +74,7 @@ async fn steps(
     account: &Account,
     config: &Config,
     surroundings: &Surroundings,
+    guards: &Guards,
     diagnosis: &mut Diagnosis,
 ) -> Result<(), Ended> {
     let transport = match auth::transport(account, Arc::new(Unobserved)) {
@@ -72,9 +87,10 @@ async fn steps(
     };
     network::examine(account, &transport, surroundings, diagnosis).await?;
     let authenticator = Authenticator::new(account, transport.clone(), surroundings.environment.clone());
+    let authenticator = authenticator.guarded_by(guards.clone());
     let client = Client::new(account, authenticator, transport.clone(), surroundings.clock.clone());
     service::examine(account, &client, &transport, surroundings, diagnosis).await?;
-    survey::examine(account, config, surroundings, diagnosis).await;
+    survey::examine(account, config, surroundings, guards, diagnosis).await;
     Ok(())
 }
 

@@ -7,7 +7,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::account::{AccountError, Shared, build, guards};
+use super::account::{AccountError, Shared, build, guards, with_shared_limits};
+use crate::api::Governors;
 use crate::auth::{Environment, Guards};
 use crate::cli::BUILD;
 use crate::config::{self, Config};
@@ -32,6 +33,7 @@ pub struct Exporter {
     surroundings: Surroundings,
     store: Option<Store>,
     guards: Guards,
+    governors: Governors,
     published: Published,
     own: Own,
     publisher: Publisher,
@@ -60,7 +62,8 @@ impl Exporter {
         let publisher = Publisher::new(published.clone(), own.clone());
         let (tasks, running) = (TaskTracker::new(), Arc::default());
         let guards = guards(None, &surroundings);
-        Self { surroundings, store: None, guards, published, own, publisher, tasks, stop, running }
+        let governors = Governors::default();
+        Self { surroundings, store: None, guards, governors, published, own, publisher, tasks, stop, running }
     }
 
     /// Keeps in `store` what must survive a restart, and goes on from what is there.
@@ -68,6 +71,12 @@ impl Exporter {
     pub fn storing(self, store: Option<Store>) -> Self {
         let guards = guards(store.as_ref(), &self.surroundings);
         Self { store, guards, ..self }
+    }
+
+    /// With guards that were made before: a process has one set of them.
+    #[must_use]
+    pub(super) fn guarded_by(self, guards: Guards) -> Self {
+        Self { guards, ..self }
     }
 
     /// Polls these accounts from now on: new ones are begun, changed ones begun anew, missing ones ended;
@@ -83,8 +92,9 @@ impl Exporter {
             let known = running.get(&account.name);
             known.is_some_and(|known| known.account.is_polled_like(account) && known.times == times)
         };
+        let accounts = with_shared_limits(&config.accounts, &self.surroundings.environment);
         let mut begun = Vec::new();
-        for account in config.accounts.iter().filter(|account| !same(account)) {
+        for account in accounts.iter().filter(|account| !same(account)) {
             // Set up before anything ends, so that a bad account leaves all as it was.
             begun.push((account.clone(), self.build(account, config)?));
         }
@@ -121,7 +131,8 @@ impl Exporter {
     ///
     /// An account that cannot be set up.
     pub fn rounds(&self, config: &Config) -> Result<Rounds, AccountError> {
-        let accounts = config.accounts.iter().map(|account| self.build(account, config));
+        let accounts = with_shared_limits(&config.accounts, &self.surroundings.environment);
+        let accounts = accounts.iter().map(|account| self.build(account, config));
         Ok(Rounds {
             accounts: accounts.collect::<Result<_, _>>()?,
             publisher: self.publisher.clone(),
@@ -131,8 +142,12 @@ impl Exporter {
 
     fn build(&self, account: &config::Account, config: &Config) -> Result<poll::Account, AccountError> {
         let meters = self.own.account(&account.name, &account.labels);
-        let shared =
-            Shared { surroundings: &self.surroundings, store: self.store.as_ref(), guards: &self.guards };
+        let shared = Shared {
+            surroundings: &self.surroundings,
+            store: self.store.as_ref(),
+            guards: &self.guards,
+            governors: &self.governors,
+        };
         build(account, config, shared, &meters)
     }
 

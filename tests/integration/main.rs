@@ -18,6 +18,7 @@ mod harness;
 mod house;
 mod journey;
 mod labels;
+mod lockout;
 mod names;
 mod outside;
 mod properties;

@@ -41,7 +41,7 @@ async fn refusals(guards: &Guards, secret: SecretPrint, begin: Instant, until: D
         match guard(guards).admit_in_turn(secret).await {
             Ok(permit) => {
                 permit.sent();
-                permit.refused(SECOND).await;
+                permit.refused(SECOND, "no").await;
                 refused.push(begin.elapsed().as_secs());
             }
             Err(left) => tokio::time::sleep(left.min(SECOND)).await,
@@ -91,7 +91,7 @@ async fn restarts_are_no_way_around_the_guard_and_a_new_secret_is_known_as_new()
     let file = File::default();
     let run = || Guards::remembering(Arc::new(file.clone()), clock.clone());
     let long = Duration::from_secs(600);
-    guard(&run()).admit(ONE).await.permit().unwrap().refused(long).await;
+    guard(&run()).admit(ONE).await.permit().unwrap().refused(long, "no").await;
     assert!(guard(&run()).admit(ONE).await.permit().is_none());
     assert!(guard(&run()).admit(OTHER).await.permit().is_some());
 }
@@ -137,7 +137,7 @@ async fn of_an_accepted_key_no_more_requests_are_under_way_than_may_be_refused_t
     assert_eq!(permits.len(), BUDGET);
     assert!(matches!(guard(&guards).admit(ONE).await, Admission::Busy));
     for permit in &permits {
-        permit.refused(SECOND).await;
+        permit.refused(SECOND, "no").await;
     }
     drop(permits);
     let Admission::Paused(left) = guard(&guards).admit(ONE).await else { panic!("it is not tried again") };
@@ -163,7 +163,7 @@ async fn a_damaged_file_and_a_clock_that_was_set_back_let_no_attempt_through_tha
     for number in 10..20 {
         let guards = Guards::remembering(Arc::new(file.clone()), clock.clone());
         if let Some(permit) = guard(&guards).admit(SecretPrint([number; 32])).await.permit() {
-            permit.refused(SECOND).await;
+            permit.refused(SECOND, "no").await;
         }
         tokio::time::advance(SECOND).await;
     }

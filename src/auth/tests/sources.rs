@@ -70,7 +70,7 @@ async fn keys_in_files_are_read_anew_when_they_change_and_a_pause_for_the_old_en
     let authenticator = with(&fake.account(source), nothing());
     let request = get(&authenticator).await.unwrap();
     assert_eq!(signer(&request).0, "AKOLD");
-    assert!(!authenticator.refused(Ticket::of(&request)).await);
+    assert!(!authenticator.refused(Ticket::of(&request), "refused").await);
     drop(request);
     assert_eq!(get(&authenticator).await.unwrap_err().reason(), "auth_paused");
     std::fs::write(&path, "AKNEW\n").unwrap();
