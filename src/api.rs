@@ -27,7 +27,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::auth::http::{Answer, Transport};
+use crate::auth::http::{Answer, Transport, TransportError};
 use crate::auth::{Authenticator, Identity, Ticket};
 use crate::config::Account;
 use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
@@ -234,7 +234,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(Failure { error, renew: true, .. }) if !renewed => {
                     renewed = true;
-                    tracing::debug!(operation = operation.name, %error, "Credentials were refused; fetching new ones");
+                    tracing::debug!(operation = operation.name, %error, "Once more at once: with new credentials, or at another endpoint");
                     continue;
                 }
                 Err(Failure { error, retry_after, .. }) => (error, retry_after),
@@ -262,7 +262,10 @@ impl Client {
         let request = request.map_err(ApiError::Auth)?;
         let ticket = Ticket::of(&request);
         let answer = tokio::time::timeout_at(deadline, self.transport.send(operation.name, request));
-        let answer = answer.await.map_err(|_| ApiError::Deadline)?.map_err(ApiError::Transport)?;
+        let answer = match answer.await.map_err(|_| ApiError::Deadline)? {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.unanswered(&ticket, error)),
+        };
         drop(turn);
         if answer.status.is_success() {
             self.authenticator.accepted(ticket);
@@ -276,6 +279,14 @@ impl Client {
         }
         let renew = self.verdict(ticket, &refusal).await;
         Err(Failure { error: ApiError::Refused(refusal), retry_after, renew })
+    }
+
+    /// No answer came: where no connection could be made, another endpoint may be tried at once.
+    fn unanswered(&self, ticket: &Ticket, error: TransportError) -> Failure {
+        let error = ApiError::Transport(error);
+        let elsewhere =
+            error.reason() == "connect" && self.authenticator.unreachable(ticket, &error.with_causes());
+        Failure { error, retry_after: None, renew: elsewhere }
     }
 
     /// Tells the authenticator what a refusal says of the credentials; whether to try once more at once.

@@ -9,6 +9,8 @@
 
 mod chain;
 mod credentials;
+mod echo;
+mod endpoints;
 mod environment;
 mod error;
 mod exchange;
@@ -23,6 +25,7 @@ mod pause;
 mod place;
 mod pod;
 mod profile;
+mod proxy;
 mod ready;
 mod request;
 mod said;
@@ -53,6 +56,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Account, CredentialSource, DEFAULT_POLL_INTERVAL, Scope};
 use crate::model::{AccountName, Timestamp};
+use endpoints::Endpoints;
 use held::Held;
 use http::Transport;
 use place::Place;
@@ -65,6 +69,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Makes the requests of one account. `Debug` shows nothing secret.
 pub struct Authenticator {
     place: Place,
+    endpoints: Endpoints,
     source: CredentialSource,
     environment: Environment,
     transport: Transport,
@@ -107,6 +112,7 @@ impl Authenticator {
             guards: Guards::default(),
             first_pause: pause,
             place: Place::of(account),
+            endpoints: Endpoints::of(account),
             source: account.credentials.clone(),
             environment,
             transport,
@@ -152,8 +158,9 @@ impl Authenticator {
         let (ready, ticket) = self.admitted(now).await?;
         let (obtained, scope) = ready.usable;
         let scope = scope.as_ref().map(|(name, id)| (*name, id.as_str()));
-        let mut request = request::get(&obtained, &self.place.endpoint, path, query, scope, now)?;
-        request.extensions_mut().insert(ticket);
+        let (number, endpoint) = self.endpoints.chosen();
+        let mut request = request::get(&obtained, endpoint, path, query, scope, now)?;
+        request.extensions_mut().insert(Ticket { endpoint: number, ..ticket });
         Ok(request)
     }
 
@@ -196,6 +203,11 @@ impl Authenticator {
             self.pause(&mut standing, said);
         }
         again
+    }
+
+    /// No connection could be made for a request. Returns whether to try once more at once, at another endpoint.
+    pub fn unreachable(&self, ticket: &Ticket, why: &str) -> bool {
+        self.endpoints.leave(ticket.endpoint, self.account.as_str(), why)
     }
 
     /// When the current credentials end; `None` for permanent ones and before the first request.

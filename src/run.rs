@@ -88,10 +88,16 @@ fn say(stop: Stop) -> ExitCode {
 fn check(cli: &Cli) -> ExitCode {
     let web = |path: &std::path::Path| WebConfig::load(path).map(drop).map_err(|error| error.to_string());
     match cli::check(cli, &|name| std::env::var(name).ok(), web) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => match account::check(cli) {
+            Ok(notes) => {
+                println!("{text}{notes}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(MISUSE)
+            }
+        },
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(MISUSE)

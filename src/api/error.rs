@@ -72,15 +72,22 @@ impl ApiError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Auth(_) => "auth",
-            Self::Transport(TransportError::Connect(_)) => "connect",
+            Self::Transport(TransportError::Connect(_) | TransportError::Setup(_)) => "connect",
             Self::Transport(TransportError::Timeout(_)) => "timeout",
             Self::Transport(TransportError::TooLong(_)) => "too_long",
-            Self::Transport(TransportError::Broken(_)) => "broken",
+            Self::Transport(TransportError::Broken(_) | TransportError::Encoding(_)) => "broken",
             Self::Refused(refusal) => refusal.reason(),
             Self::Malformed(_) => "malformed",
             Self::Incomplete { .. } | Self::TooLong { .. } => "incomplete",
             Self::Deadline => "deadline",
         }
+    }
+
+    /// The message with those of its causes, on one line.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |told, cause| format!("{told}: {cause}"))
     }
 
     /// Whether it is that the credentials are refused, or not tried again yet.
@@ -101,9 +108,13 @@ impl ApiError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Transport(TransportError::Connect(_) | TransportError::Broken(_)) => true,
+            Self::Transport(
+                TransportError::Connect(_) | TransportError::Broken(_) | TransportError::Encoding(_),
+            ) => true,
             Self::Refused(refusal) => matches!(refusal.status.as_u16(), 429 | 500 | 502 | 503 | 504),
-            Self::Transport(TransportError::Timeout(_) | TransportError::TooLong(_))
+            Self::Transport(
+                TransportError::Timeout(_) | TransportError::TooLong(_) | TransportError::Setup(_),
+            )
             | Self::Auth(_)
             | Self::Malformed(_)
             | Self::Incomplete { .. }

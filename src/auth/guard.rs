@@ -253,6 +253,7 @@ impl Guard {
             state.trying = None;
         }
         state.add(Refusal { at: now, wall });
+        let proven_other = state.proven.is_some_and(|proven| proven != secret);
         if state.proven == Some(secret) {
             state.proven = None;
         }
@@ -264,7 +265,8 @@ impl Guard {
             refused.pause.refused_after(first_pause, now);
             refused.since = now;
         }
-        if self.cautious && !state.accepted {
+        // Where another secret serves, a wrong one must not use up what it may need.
+        if proven_other || (self.cautious && !state.accepted) {
             refused.pause.at_least(now + WINDOW);
         }
         let left = refused.pause.left(now).unwrap_or_default();

@@ -39,7 +39,7 @@ impl Authenticator {
             match guard.admit(*secret).await {
                 Admission::Go(permit) => {
                     let permit = Some(Arc::new(permit));
-                    return Ok((ready, Ticket { generation, probe: None, permit }));
+                    return Ok((ready, Ticket { generation, probe: None, permit, endpoint: 0 }));
                 }
                 Admission::Paused(left) => return Err(AuthError::Paused { until: now.plus(left) }),
                 Admission::Busy => changed.await,
@@ -56,7 +56,7 @@ impl Authenticator {
             probe = permit.ok().and_then(Result::ok).filter(|_| !ready.proven).map(Arc::new);
         }
         let generation = ready.generation;
-        Ok((ready, Ticket { generation, probe, permit: None }))
+        Ok((ready, Ticket { generation, probe, permit: None, endpoint: 0 }))
     }
 
     /// Credentials that serve now: at hand, renewed or newly asked for.
@@ -76,7 +76,7 @@ impl Authenticator {
         if let Some(left) = self.standing().left() {
             return Err(AuthError::Paused { until: now.plus(left) });
         }
-        if let Some(ready) = held.ready(&self.place, now) {
+        if let Some(ready) = held.ready(&self.place) {
             return Ok(self.with_standing(ready));
         }
         // Whoever waited for another's attempt shares its failure, instead of repeating it in turn.
@@ -88,7 +88,7 @@ impl Authenticator {
         self.attempts.fetch_add(1, Ordering::Release);
         let failure = result.err().map(Arc::new);
         held.failure.clone_from(&failure);
-        match (failure, held.ready(&self.place, now)) {
+        match (failure, held.ready(&self.place)) {
             (Some(failure), _) => Err(AuthError::Shared(failure)),
             (None, Some(ready)) => Ok(self.with_standing(ready)),
             (None, None) => Err(ended()),
@@ -97,7 +97,7 @@ impl Authenticator {
 
     /// Goes on with what is held when files and variables cannot be read: a file may be being replaced.
     fn without_plan(&self, held: &mut Held, error: AuthError, now: Timestamp) -> Result<Ready, AuthError> {
-        let Some(usable) = held.usable(&self.place, now) else { return Err(error) };
+        let Some(usable) = held.usable(&self.place) else { return Err(error) };
         if let Some(left) = self.standing().left() {
             return Err(AuthError::Paused { until: now.plus(left) });
         }
@@ -138,7 +138,7 @@ impl Authenticator {
         if error.is_refusal() {
             self.transport.observer().refused();
         }
-        if held.usable(&self.place, now).is_some() {
+        if held.usable(&self.place).is_some() {
             let (reason, error) = (error.reason(), error.with_causes());
             tracing::warn!(reason, error, "Credentials not renewed; the old ones still serve");
             held.renewal.refused(Instant::now());
@@ -158,7 +158,7 @@ impl Authenticator {
     async fn ask(&self, held: &mut Held, plan: &Plan, now: Timestamp) -> Result<(), AuthError> {
         let place = self.place.with(&held.known);
         let guarded = self.standing().guarded.clone();
-        if held.obtained.as_ref().is_none_or(|obtained| obtained.is_due(now)) {
+        if held.obtained.as_ref().is_none_or(|obtained| obtained.is_due()) {
             let guarded = guarded.as_ref().filter(|guarded| !guarded.in_every_request);
             let permit = permit(guarded, now).await?;
             let transport = &self.transport.holding(permit.clone());
@@ -175,6 +175,7 @@ impl Authenticator {
             }
             let (obtained, known) = asked?;
             self.tell_expiry(obtained.expires);
+            self.tell_clock(obtained.ended_before);
             self.standing().renew();
             held.obtained = Some(Arc::new(obtained));
             held.known.project_id = known.project_id.or(held.known.project_id.take());
@@ -223,6 +224,16 @@ impl Authenticator {
         }
     }
 
+    /// Says once that this machine's clock is not that of who gave the credentials.
+    fn tell_clock(&self, ended_before: bool) {
+        let mut standing = self.standing();
+        if ended_before && !standing.clock_told {
+            let account = &self.account;
+            tracing::warn!(%account, "By this machine's clock the credentials had ended before they came; they are tried all the same: check the clock");
+        }
+        standing.clock_told = ended_before;
+    }
+
     fn tell_expiry(&self, expiry: Option<Timestamp>) {
         let mut standing = self.standing();
         if standing.expiry != expiry || !standing.told {
@@ -248,8 +259,8 @@ fn is_guarded(guarded: Option<&Guarded>, error: &AuthError) -> bool {
     guarded.is_some_and(|guarded| !guarded.in_every_request || *status == StatusCode::UNAUTHORIZED)
 }
 
-/// New credentials are at their end already: theirs is another time than ours.
+/// New credentials ended while they were looked after.
 fn ended() -> AuthError {
-    let problem = "those that were given have ended already: check this machine's clock";
+    let problem = "those that were given ended before they could be used";
     AuthError::Unavailable { looked_at: vec![problem.to_owned()] }
 }

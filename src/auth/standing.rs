@@ -26,6 +26,8 @@ pub struct Ticket {
     pub(super) probe: Option<Arc<OwnedSemaphorePermit>>,
     /// Where the credentials are a key that the service locks.
     pub(super) permit: Option<Arc<Permit>>,
+    /// The number of the endpoint that it goes to.
+    pub(super) endpoint: usize,
 }
 
 impl Ticket {
@@ -33,7 +35,7 @@ impl Ticket {
     #[must_use]
     pub fn of(request: &Request<Bytes>) -> Self {
         let ticket = request.extensions().get::<Self>().cloned();
-        ticket.unwrap_or(Self { generation: 0, probe: None, permit: None })
+        ticket.unwrap_or(Self { generation: 0, probe: None, permit: None, endpoint: 0 })
     }
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Standing {
     pub(super) expiry: Option<Timestamp>,
     /// Whether the observer knows the expiry.
     pub(super) told: bool,
+    /// Whether it was said that this machine's clock is wrong.
+    pub(super) clock_told: bool,
 }
 
 impl Standing {
@@ -74,6 +78,7 @@ impl Standing {
             guarded: None,
             expiry: None,
             told: false,
+            clock_told: false,
         }
     }
 

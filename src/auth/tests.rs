@@ -35,6 +35,13 @@ fn password() -> CredentialSource {
     }
 }
 
+/// Lets time go on, for everything that is measured on the monotonic clock.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
 fn nothing() -> Environment {
     Environment::new(|_| None)
 }
@@ -298,20 +305,17 @@ async fn a_token_is_renewed_before_it_ends_and_serves_on_where_that_fails() {
     })
     .await;
     let (authenticator, _) = authenticator(&fake.account(password()));
-    let at = async |minutes: u64| {
-        let now = NOW.plus(Duration::from_secs(minutes * 60));
-        let request = authenticator.get("/v3/tasks", &[], now).await.unwrap();
+    let after = async |seconds: u64| {
+        pass(seconds).await;
+        let request = authenticator.get("/v3/tasks", &[], NOW).await.unwrap();
         request.headers()["x-auth-token"].to_str().unwrap().to_owned()
     };
-    assert_eq!(at(0).await, "marked-token-1");
-    assert_eq!(at(1409).await, "marked-token-1");
-    assert_eq!(at(1410).await, "marked-token-1", "the renewal failed");
-    assert_eq!(at(1411).await, "marked-token-1", "and is not tried for each request");
+    assert_eq!(after(0).await, "marked-token-1");
+    assert_eq!(after(1409 * 60).await, "marked-token-1");
+    assert_eq!(after(60).await, "marked-token-1", "the renewal failed");
+    assert_eq!(after(10).await, "marked-token-1", "and is not tried for each request");
     assert_eq!(fake.lines().len(), 2);
-    tokio::time::pause();
-    tokio::time::advance(crate::config::DEFAULT_POLL_INTERVAL).await;
-    tokio::time::resume();
-    assert_eq!(at(1412).await, "marked-token-3");
+    assert_eq!(after(20).await, "marked-token-3");
 }
 
 #[tokio::test]
@@ -329,12 +333,33 @@ async fn a_token_of_sixteen_thousand_characters_is_taken_and_sent() {
 }
 
 #[tokio::test]
-async fn credentials_that_ended_before_they_came_point_to_the_clock() {
+async fn a_token_that_ended_before_it_came_is_tried_once_for_all_and_then_after_growing_pauses() {
     let fake = Fake::start(tokens()).await;
-    let (authenticator, _) = authenticator(&fake.account(password()));
+    let (authenticator, told) = authenticator(&fake.account(password()));
     let late = NOW.plus(Duration::from_secs(25 * 60 * 60));
-    let error = authenticator.get("/v3/tasks", &[], late).await.unwrap_err();
-    assert!(error.to_string().contains("clock"), "{error}");
+    let get = async || authenticator.get("/v3/tasks", &[], late).await;
+    let others = async { tokio::join!(get(), get(), get()) };
+    let first = async {
+        let request = get().await.unwrap();
+        assert!(!authenticator.refused(Ticket::of(&request), "it has ended").await);
+    };
+    let (others, ()) = tokio::join!(others, first);
+    // Whichever of the four came first tried the token; the others have it, or wait for the pause to end.
+    for other in [others.0, others.1, others.2] {
+        assert!(matches!(&other, Ok(_) | Err(AuthError::Paused { .. })), "{other:?}");
+    }
+    assert_eq!(fake.lines().len(), 1, "one token for all who ask, although it has ended by this clock");
+    for pause in [30, 60, 120] {
+        assert_eq!(get().await.unwrap_err().reason(), "auth_paused");
+        pass(pause).await;
+        assert!(!authenticator.refused(Ticket::of(&get().await.unwrap()), "it has ended").await);
+    }
+    assert_eq!(fake.lines().len(), 4, "one more after each pause, and each pause is longer");
+    assert_eq!(*told.refusals.lock().unwrap(), 4);
+    pass(240).await;
+    authenticator.accepted(Ticket::of(&get().await.unwrap()));
+    get().await.expect("the service takes it, whatever this machine's clock says");
+    assert_eq!(fake.lines().len(), 5);
 }
 
 #[tokio::test]

@@ -4,21 +4,28 @@ use std::io;
 use std::sync::Arc;
 
 use crate::api::{Client, Governors};
-use crate::auth::http::SetupError;
+use crate::auth::http::{SetupError, Transport, Unobserved};
 use crate::auth::{self, Authenticator, Environment, Guards, RefusalFile};
+use crate::cli::Cli;
 use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
 use crate::poll::{Account, Keeper, Ledger, Meter, Reader};
 
-use super::Surroundings;
+use super::{Surroundings, doctor};
 use crate::storage::{SmallFile, Store};
 
 /// Why an account cannot be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("account {name}: {source}")]
+#[error("account {name}: {}", doctor::causes(source))]
 pub struct AccountError {
     name: crate::model::AccountName,
     source: SetupError,
+}
+
+impl AccountError {
+    pub(super) fn new(name: &crate::model::AccountName, source: SetupError) -> Self {
+        Self { name: name.clone(), source }
+    }
 }
 
 /// What all accounts of a process have in common.
@@ -89,11 +96,11 @@ pub(super) fn build(
     config: &Config,
     shared: Shared<'_>,
     meters: &AccountMeters,
-) -> Result<Account, AccountError> {
+) -> Result<(Account, Transport), AccountError> {
     let Shared { surroundings, store, guards, governors } = shared;
     let observer = Arc::new(Meter(meters.clone()));
-    let transport = auth::transport(account, observer)
-        .map_err(|source| AccountError { name: account.name.clone(), source })?;
+    let transport = auth::transport(account, &surroundings.environment, observer)
+        .map_err(|source| AccountError::new(&account.name, source))?;
     let Surroundings { clock, environment } = surroundings.clone();
     let keeper = store.map(|store| {
         let shelf = store.shelf(&account.name, scope(account));
@@ -103,7 +110,7 @@ pub(super) fn build(
         Authenticator::new(account, transport.clone(), environment).with_pause(config.poll_interval);
     let authenticator = authenticator.guarded_by(guards.clone());
     let identity = auth::identity(account, &surroundings.environment);
-    let client = Client::new(account, authenticator, transport, clock.clone());
+    let client = Client::new(account, authenticator, transport.clone(), clock.clone());
     let client = client.sharing(account, governors, identity);
     let names = account.names.clone();
     let reader = Reader::new(
@@ -121,7 +128,28 @@ pub(super) fn build(
         config.stale_after,
         account.clock_offset,
     );
-    Ok(Account { reader, ledger, interval: config.poll_interval, keeper })
+    Ok((Account { reader, ledger, interval: config.poll_interval, keeper }, transport))
+}
+
+/// Whether the accounts' ways to the wire can be set up, with a note, each behind a newline, of what will be missing.
+///
+/// # Errors
+///
+/// A proxy or a file of certificates that cannot be used.
+pub(super) fn check(cli: &Cli) -> Result<String, String> {
+    let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let environment = Environment::process();
+    let mut notes = String::new();
+    for account in &config.accounts {
+        let transport = auth::transport(account, &environment, Arc::new(Unobserved));
+        let transport = transport.map_err(|error| AccountError::new(&account.name, error).to_string())?;
+        let endpoints = [&account.endpoint, &account.iam_endpoint];
+        let missing = endpoints.into_iter().find_map(|endpoint| transport.check_for(endpoint).err());
+        if let Some(error) = missing {
+            notes.push_str(&format!("\n  note: {}", AccountError::new(&account.name, error)));
+        }
+    }
+    Ok(notes)
 }
 
 /// What an account looks at: states that were seen elsewhere are nothing to tell changes against.

@@ -77,14 +77,15 @@ async fn steps(
     guards: &Guards,
     diagnosis: &mut Diagnosis,
 ) -> Result<(), Ended> {
-    let transport = match auth::transport(account, Arc::new(Unobserved)) {
+    let transport = match auth::transport(account, &surroundings.environment, Arc::new(Unobserved)) {
         Ok(transport) => transport,
         Err(error) => {
-            let advice = "mend proxy, proxy_env, proxy_file or ca_file of this account";
+            let advice = "mend what is named: a proxy or ca_file of this account, or the environment's proxy";
             diagnosis.fail("set-up", causes(&error), advice);
             return Err(Ended);
         }
     };
+    let account = &network::with_reachable_endpoint(account, &transport, diagnosis).await;
     network::examine(account, &transport, surroundings, diagnosis).await?;
     let authenticator = Authenticator::new(account, transport.clone(), surroundings.environment.clone());
     let authenticator = authenticator.guarded_by(guards.clone());
@@ -95,7 +96,7 @@ async fn steps(
 }
 
 /// An error with its causes, on one line.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |told, cause| {
         let cause = cause.to_string();

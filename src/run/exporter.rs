@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::account::{AccountError, Shared, build, guards, with_shared_limits};
 use crate::api::Governors;
+use crate::auth::http::Transport;
 use crate::auth::{Environment, Guards};
 use crate::cli::BUILD;
 use crate::config::{self, Config};
@@ -49,6 +50,7 @@ struct Running {
     times: (std::time::Duration, std::time::Duration),
     stop: CancellationToken,
     polling: JoinHandle<()>,
+    transport: Transport,
 }
 
 impl Exporter {
@@ -98,6 +100,14 @@ impl Exporter {
             // Set up before anything ends, so that a bad account leaves all as it was.
             begun.push((account.clone(), self.build(account, config)?));
         }
+        let kept = || {
+            accounts.iter().filter(|account| same(account)).filter_map(|account| running.get(&account.name))
+        };
+        for Running { account, transport, .. } in kept() {
+            transport.check().map_err(|error| AccountError::new(&account.name, error))?;
+        }
+        // A name may lead elsewhere by now, and a file may hold something else.
+        kept().for_each(|running| running.transport.renew());
         for account in &config.accounts {
             self.own.relabel(&account.name, &account.labels);
         }
@@ -107,7 +117,7 @@ impl Exporter {
             running.remove(&name).inspect(|account| account.stop.cancel());
             self.publisher.remove(&name);
         }
-        for (account, at_work) in begun {
+        for (account, (at_work, transport)) in begun {
             let before = running.remove(&account.name).inspect(|account| account.stop.cancel());
             let stop = self.stop.child_token();
             let polling =
@@ -119,7 +129,7 @@ impl Exporter {
                 }
                 polling.await;
             });
-            running.insert(account.name.clone(), Running { account, times, stop, polling });
+            running.insert(account.name.clone(), Running { account, times, stop, polling, transport });
         }
         self.own.reloaded(Some(self.surroundings.clock.now()));
         Ok(())
@@ -132,7 +142,7 @@ impl Exporter {
     /// An account that cannot be set up.
     pub fn rounds(&self, config: &Config) -> Result<Rounds, AccountError> {
         let accounts = with_shared_limits(&config.accounts, &self.surroundings.environment);
-        let accounts = accounts.iter().map(|account| self.build(account, config));
+        let accounts = accounts.iter().map(|account| Ok(self.build(account, config)?.0));
         Ok(Rounds {
             accounts: accounts.collect::<Result<_, _>>()?,
             publisher: self.publisher.clone(),
@@ -140,7 +150,11 @@ impl Exporter {
         })
     }
 
-    fn build(&self, account: &config::Account, config: &Config) -> Result<poll::Account, AccountError> {
+    fn build(
+        &self,
+        account: &config::Account,
+        config: &Config,
+    ) -> Result<(poll::Account, Transport), AccountError> {
         let meters = self.own.account(&account.name, &account.labels);
         let shared = Shared {
             surroundings: &self.surroundings,
