@@ -69,7 +69,8 @@ impl SecretFrom {
                 }
                 let text = std::fs::read(path).map_err(failed)?;
                 let text = String::from_utf8(text).map_err(|_| SecretError::NotASecret(path.clone()))?;
-                let text = text.trim();
+                // Some editors begin a text with a mark, which no secret begins with.
+                let text = text.trim_start_matches('\u{feff}').trim();
                 if text.is_empty() { Err(SecretError::NotASecret(path.clone())) } else { Ok(text.into()) }
             }
         }
@@ -86,6 +87,14 @@ mod tests {
         assert!(!shown.contains("marked"), "{shown}");
         let shown = format!("{:?}", SecretFrom::Env("HUAWEICLOUD_SDK_SK".into()));
         assert!(shown.contains("HUAWEICLOUD_SDK_SK"), "{shown}");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test's own secret")]
+    fn a_byte_order_mark_is_no_part_of_a_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "\u{feff}secret\r\n").unwrap();
+        assert_eq!(SecretFrom::File(file.path().into()).read().unwrap().expose_secret(), "secret");
     }
 
     #[test]

@@ -30,3 +30,4 @@ mod siege;
 mod soak;
 mod speed;
 mod storage;
+mod transport;
