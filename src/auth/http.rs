@@ -16,7 +16,7 @@ use super::guard::Permit;
 use super::proxy::Proxy;
 use super::standing::Ticket;
 use crate::config::Endpoint;
-use clients::{Client, Clients, Route};
+use clients::{Client, Clients, Route, is_closed};
 
 /// Time for the machine's own services, which answer at once or are not there; as in the vendor's SDKs.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -276,8 +276,7 @@ impl Transport {
         let again = if may_repeat { request.try_clone() } else { None };
         let mut result = client.pooled().execute(request).await;
         if let (Some(again), Err(error)) = (again, &result)
-            && !error.is_connect()
-            && !error.is_timeout()
+            && is_closed(error)
         {
             tracing::debug!("A kept connection was closed; the request goes over a new one");
             result = client.single()?.execute(again).await;

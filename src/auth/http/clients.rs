@@ -1,5 +1,6 @@
 //! The HTTP clients below a transport: made when they are needed, and anew when what they are made of changes.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -202,6 +203,20 @@ impl Client {
     pub(super) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether a connection was closed at its other end before an answer began.
+pub(super) fn is_closed(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let is_closed = |cause: &(dyn std::error::Error + 'static)| {
+        let closed =
+            [io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionAborted, io::ErrorKind::BrokenPipe];
+        cause
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| closed.contains(&error.kind()))
+    };
+    !error.is_connect() && !error.is_timeout() && causes.into_iter().any(is_closed)
 }
 
 fn client(
