@@ -209,7 +209,7 @@ mod tests {
             escaped,
             percent,
             TOKEN.to_uppercase(),
-            format!("{}…", &TOKEN[..24]),
+            format!("{}…", TOKEN.get(..24).unwrap()),
             "Signature=0123marked4567; SDK-HMAC-SHA256 Access=AK, SignedHeaders=host, Signature=0123marked4567".into(),
             format!("Basic {base64}, m#arked, m%23arked"),
         ] {
