@@ -8,6 +8,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod list;
+mod shared;
 mod slices;
 mod throttle;
 mod wire;
@@ -17,6 +18,7 @@ pub(crate) use list::{Order as ListOrder, tests as list_tests};
 
 pub use error::{ApiError, Refusal};
 pub use list::{List, Reread};
+pub use shared::Governors;
 pub use throttle::Priority;
 pub use wire::{Notes, PageError};
 
@@ -28,8 +30,8 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::auth::http::{Answer, Transport};
-use crate::auth::{Authenticator, Ticket};
+use crate::auth::http::{Answer, Transport, TransportError};
+use crate::auth::{Authenticator, Identity, Ticket};
 use crate::config::Account;
 use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
 use list::Order;
@@ -114,6 +116,13 @@ impl Client {
             tasks: Memory::default(),
             errors: Memory::default(),
         }
+    }
+
+    /// With the governor of the key that the account's requests show, which other accounts may show as well.
+    #[must_use]
+    pub fn sharing(self, account: &Account, governors: &Governors, identity: Option<Identity>) -> Self {
+        let Some(identity) = identity else { return self };
+        Self { limiter: governors.of(identity, &account.limits), ..self }
     }
 
     /// Who signs this client's requests.
@@ -241,7 +250,7 @@ impl Client {
                 }
                 Err(Failure { error, renew: true, .. }) if !renewed => {
                     renewed = true;
-                    tracing::debug!(operation = operation.name, %error, "Credentials were refused; fetching new ones");
+                    tracing::debug!(operation = operation.name, %error, "Once more at once: with new credentials, or at another endpoint");
                     continue;
                 }
                 Err(Failure { error, retry_after, .. }) => (error, retry_after),
@@ -272,7 +281,10 @@ impl Client {
         let request = request.map_err(ApiError::Auth)?;
         let ticket = Ticket::of(&request);
         let answer = tokio::time::timeout_at(deadline, self.transport.send(operation.name, request));
-        let answer = answer.await.map_err(|_| ApiError::Deadline)?.map_err(ApiError::Transport)?;
+        let answer = match answer.await.map_err(|_| ApiError::Deadline)? {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.unanswered(&ticket, error)),
+        };
         if answer.status.is_success() {
             permit.passed();
             self.authenticator.accepted(ticket);
@@ -291,10 +303,18 @@ impl Client {
         Err(Failure { error: ApiError::Refused(refusal), retry_after, renew })
     }
 
+    /// No answer came: where no connection could be made, another endpoint may be tried at once.
+    fn unanswered(&self, ticket: &Ticket, error: TransportError) -> Failure {
+        let error = ApiError::Transport(error);
+        let elsewhere =
+            error.reason() == "connect" && self.authenticator.unreachable(ticket, &error.with_causes());
+        Failure { error, retry_after: None, renew: elsewhere }
+    }
+
     /// Tells the authenticator what a refusal says of the credentials; whether to try once more at once.
     async fn verdict(&self, ticket: Ticket, refusal: &Refusal) -> bool {
         if refusal.status == StatusCode::UNAUTHORIZED {
-            return self.authenticator.refused(ticket).await;
+            return self.authenticator.refused(ticket, &refusal.to_string()).await;
         }
         // The gateway refuses whom it does not know; what the service itself answers, a known client got.
         if refusal.code.as_deref().is_some_and(|code| code.starts_with("SMS.")) {

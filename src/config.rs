@@ -20,6 +20,7 @@ pub(crate) mod yaml;
 
 pub use account::{Account, ApiLimits, Collectors, Detail, Scope};
 pub use credentials::{CredentialKind, CredentialSource};
+pub(crate) use endpoint::is_proxy_url;
 pub use endpoint::{Endpoint, EndpointError, Region};
 pub use error::{ConfigError, ConfigErrors};
 pub use filter::{FamilyFilter, Glob, GlobError, NameFilter};

@@ -151,10 +151,16 @@ fn check(cli: &Cli) -> ExitCode {
         storage: |path: &Path| Store::new(path).examine().map_err(|error| told(&error)),
     };
     match cli::check(cli, &|name| std::env::var(name).ok(), examiners) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => match account::check(cli) {
+            Ok(notes) => {
+                println!("{text}{notes}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(MISUSE)
+            }
+        },
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(MISUSE)

@@ -91,6 +91,17 @@ pub enum ClaimError {
     },
 }
 
+/// A small file in the directory that belongs to no account.
+#[derive(Clone, Debug)]
+pub struct SmallFile {
+    directory: PathBuf,
+    writing: Arc<Mutex<()>>,
+    name: &'static str,
+}
+
+/// The largest small file that is read.
+const MOST_SMALL_BYTES: u64 = 1 << 20;
+
 /// Why an account could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
@@ -190,6 +201,41 @@ impl Store {
     pub fn shelf(&self, account: &AccountName, scope: impl Into<String>) -> Shelf {
         let Self { directory, writing, .. } = self.clone();
         Shelf { directory, writing, file: file_name(account), account: account.clone(), scope: scope.into() }
+    }
+}
+
+impl Store {
+    /// The file of that name.
+    #[must_use]
+    pub fn small_file(&self, name: &'static str) -> SmallFile {
+        let Self { directory, writing, .. } = self.clone();
+        SmallFile { directory, writing, name }
+    }
+}
+
+impl SmallFile {
+    /// What was kept last; `None` where nothing was.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or is not what was written.
+    pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
+        match disk::read(&self.directory.join(self.name), MOST_SMALL_BYTES) {
+            Ok(bytes) => frame::open(&bytes).map(|content| Some(content.to_vec())).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces what is kept, and returns when it is safe on the disk.
+    ///
+    /// # Errors
+    ///
+    /// A directory or a file that cannot be written; what was kept before is still there.
+    pub fn keep(&self, content: &[u8]) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        disk::make_directory(&self.directory)?;
+        disk::replace(&self.directory, self.name, &frame::seal(content), &mut |_| Ok(()))
     }
 }
 

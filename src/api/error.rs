@@ -105,13 +105,40 @@ impl ApiError {
         matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS)
     }
 
+    /// The message with those of its causes, on one line.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |told, cause| format!("{told}: {cause}"))
+    }
+
+    /// Whether it is that the credentials are refused, or not tried again yet.
+    #[must_use]
+    pub fn is_about_credentials(&self) -> bool {
+        match self {
+            Self::Auth(error) => error.is_refusal() || matches!(error.root(), AuthError::Paused { .. }),
+            Self::Refused(refusal) => refusal.status == StatusCode::UNAUTHORIZED,
+            Self::Transport(_)
+            | Self::Malformed(_)
+            | Self::Incomplete { .. }
+            | Self::TooLong { .. }
+            | Self::Implausible { .. }
+            | Self::Panicked(_)
+            | Self::Deadline => false,
+        }
+    }
+
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Transport(TransportError::Connect(_) | TransportError::Broken(_)) => true,
+            Self::Transport(
+                TransportError::Connect(_) | TransportError::Broken(_) | TransportError::Encoding(_),
+            ) => true,
             Self::Refused(refusal) => matches!(refusal.status.as_u16(), 429 | 500 | 502 | 503 | 504),
-            Self::Transport(TransportError::Timeout(_) | TransportError::TooLong(_))
+            Self::Transport(
+                TransportError::Timeout(_) | TransportError::TooLong(_) | TransportError::Setup(_),
+            )
             | Self::Auth(_)
             | Self::Malformed(_)
             | Self::Incomplete { .. }
@@ -163,10 +190,10 @@ fn of_credentials(error: &AuthError) -> &'static str {
 
 fn of_transport(error: &TransportError) -> &'static str {
     match error {
-        TransportError::Connect(_) => "connect",
+        TransportError::Connect(_) | TransportError::Setup(_) => "connect",
         TransportError::Timeout(_) => "timeout",
         TransportError::TooLong(_) => "too_long",
-        TransportError::Broken(_) => "broken",
+        TransportError::Broken(_) | TransportError::Encoding(_) => "broken",
     }
 }
 

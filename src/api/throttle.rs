@@ -348,6 +348,11 @@ impl RateLimiter {
         permit
     }
 
+    /// Whether anybody else holds it too.
+    pub(super) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Requests a second that are allowed now.
     pub(super) fn rate(&self) -> f64 {
         self.state().congestion.rate(Instant::now())

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
-use super::secret::reveal;
 use super::sign::Keys;
 use crate::config::Endpoint;
 use crate::model::Timestamp;
@@ -42,55 +42,58 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub(super) struct Obtained {
     pub(super) identity: Identity,
-    /// When they end; `None` for permanent keys, or where the end is not known.
+    /// When they end, by the clock of who gave them; `None` for permanent keys, or where it is not known.
     pub(super) expires: Option<Timestamp>,
     /// When they are to be renewed; `None` for what cannot be renewed.
-    pub(super) renew: Option<Timestamp>,
+    pub(super) renew: Option<Instant>,
+    /// When they serve no longer.
+    ends: Option<Instant>,
+    /// Whether they had ended before they came: theirs is another time than this machine's.
+    pub(super) ended_before: bool,
 }
 
 impl Obtained {
     /// Keys that stand as they are in a file or variable.
     pub(super) fn standing(keys: Keys) -> Self {
-        Self { identity: Identity::Keys(keys), expires: None, renew: None }
+        let identity = Identity::Keys(keys);
+        Self { identity, expires: None, renew: None, ends: None, ended_before: false }
     }
 
     /// Temporary keys: renewed 40 minutes before their end, or at half their life if that is later.
     pub(super) fn temporary(keys: Keys, expires: Option<Timestamp>, now: Timestamp) -> Self {
-        let margin = |life: Duration| KEYS_MARGIN.min(life / 2);
-        Self { identity: Identity::Keys(keys), expires, renew: Some(renewal(expires, now, margin)) }
+        Self::lasting(Identity::Keys(keys), expires, now, |life| KEYS_MARGIN.min(life / 2))
     }
 
     /// A token: renewed half an hour before its end, or at nine tenths of its life if that is later.
     pub(super) fn token(token: SecretString, expires: Option<Timestamp>, now: Timestamp) -> Self {
-        let margin = |life: Duration| TOKEN_MARGIN.min(life / 10);
-        Self { identity: Identity::Token(token), expires, renew: Some(renewal(expires, now, margin)) }
+        Self::lasting(Identity::Token(token), expires, now, |life| TOKEN_MARGIN.min(life / 10))
+    }
+
+    /// What lasts from now on. Its life is measured on the monotonic clock, for the wall's may be set; whether it
+    /// serves is for the service to say, and not for this machine's idea of the time.
+    fn lasting(
+        identity: Identity,
+        expires: Option<Timestamp>,
+        now: Timestamp,
+        margin: impl Fn(Duration) -> Duration,
+    ) -> Self {
+        let life = expires.map(|expires| expires.since(now)).filter(|life| !life.is_zero());
+        let (begin, ended_before) = (Instant::now(), expires.is_some() && life.is_none());
+        let assumed = life.unwrap_or(ASSUMED_LIFETIME);
+        let renew = begin.checked_add(assumed.saturating_sub(margin(assumed)));
+        let ends = life.and_then(|life| begin.checked_add(life));
+        Self { identity, expires, renew, ends, ended_before }
     }
 
     /// Whether it is time to renew them.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.renew.is_some_and(|renew| renew <= now)
+    pub(super) fn is_due(&self) -> bool {
+        self.renew.is_some_and(|renew| renew <= Instant::now())
     }
 
     /// Whether they serve no longer.
-    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
+    pub(super) fn has_ended(&self) -> bool {
+        self.ends.is_some_and(|ends| ends <= Instant::now())
     }
-
-    /// The secrets, so that no message repeats them.
-    pub(super) fn secrets(&self) -> Vec<&str> {
-        match &self.identity {
-            Identity::Keys(keys) => {
-                let token = keys.security_token.as_ref().map(reveal);
-                std::iter::once(reveal(&keys.secret_key)).chain(token).collect()
-            }
-            Identity::Token(token) => vec![reveal(token)],
-        }
-    }
-}
-
-fn renewal(expires: Option<Timestamp>, now: Timestamp, margin: impl Fn(Duration) -> Duration) -> Timestamp {
-    let life = expires.map_or(ASSUMED_LIFETIME, |expires| expires.since(now));
-    now.plus(life.saturating_sub(margin(life)))
 }
 
 /// Reads an instant such as `2020-01-08T03:50:07.574000Z`, with or without fraction and zone.
@@ -114,26 +117,40 @@ mod tests {
         Timestamp::from_millis(minutes * MINUTE)
     }
 
-    #[test]
-    fn temporary_keys_are_renewed_forty_minutes_before_their_end_or_at_half_their_life() {
-        let renew = |end| Obtained::temporary(keys(), Some(at(end)), at(0)).renew;
-        assert_eq!(renew(360), Some(at(320)));
-        assert_eq!(renew(60), Some(at(30)));
-        assert_eq!(renew(0), Some(at(0)));
-        assert_eq!(Obtained::temporary(keys(), None, at(0)).renew, Some(at(30)));
+    /// Minutes until they are renewed.
+    fn renewed(obtained: &Obtained) -> u64 {
+        (obtained.renew.unwrap() - Instant::now()).as_secs() / 60
     }
 
-    #[test]
-    fn a_token_is_renewed_half_an_hour_before_its_end_or_at_nine_tenths_of_its_life() {
-        let renew = |end| Obtained::token("t".to_owned().into(), Some(at(end)), at(0)).renew;
-        assert_eq!(renew(1440), Some(at(1410)));
-        assert_eq!(renew(100), Some(at(90)));
+    #[tokio::test(start_paused = true)]
+    async fn temporary_keys_are_renewed_forty_minutes_before_their_end_or_at_half_their_life() {
+        let renew = |end| renewed(&Obtained::temporary(keys(), Some(at(end)), at(0)));
+        assert_eq!((renew(360), renew(60)), (320, 30));
+        assert_eq!(renewed(&Obtained::temporary(keys(), None, at(0))), 30);
     }
 
-    #[test]
-    fn keys_in_a_file_are_never_due() {
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_renewed_half_an_hour_before_its_end_or_at_nine_tenths_of_its_life() {
+        let renew = |end| renewed(&Obtained::token("t".to_owned().into(), Some(at(end)), at(0)));
+        assert_eq!((renew(1440), renew(100)), (1410, 90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ended_before_it_came_serves_until_the_service_says_otherwise() {
+        for end in [-60, 0] {
+            let token = Obtained::token("t".to_owned().into(), Some(at(end)), at(0));
+            assert!(token.ended_before && !token.has_ended() && !token.is_due());
+        }
+        let token = Obtained::token("t".to_owned().into(), Some(at(10)), at(0));
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert!(!token.ended_before && token.has_ended() && token.is_due());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_in_a_file_are_never_due() {
         let standing = Obtained::standing(keys());
-        assert!(!standing.is_due(at(i64::MAX / MINUTE)) && !standing.has_ended(at(i64::MAX / MINUTE)));
+        tokio::time::advance(Duration::from_secs(400 * 86_400)).await;
+        assert!(!standing.is_due() && !standing.has_ended());
     }
 
     #[test]

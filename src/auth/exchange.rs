@@ -5,6 +5,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::echo::BodySecrets;
 use super::error::AuthError;
 use super::http::{Answer, Transport};
 use super::said::Said;
@@ -30,15 +31,14 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Sends a request and takes a good answer; none of `secrets` is repeated by an error.
+    /// Sends a request and takes a good answer.
     pub(super) async fn ask(
         self,
         transport: &Transport,
         operation: &'static str,
         request: Request<Bytes>,
-        secrets: &[&str],
     ) -> Result<Answer, AuthError> {
-        self.good(self.send(transport, operation, request).await?, secrets)
+        self.good(self.send(transport, operation, request).await?)
     }
 
     /// Sends a request and takes any answer.
@@ -53,13 +53,13 @@ impl Service {
     }
 
     /// The answer if its status is one of success, else what it says.
-    pub(super) fn good(self, answer: Answer, secrets: &[&str]) -> Result<Answer, AuthError> {
+    pub(super) fn good(self, answer: Answer) -> Result<Answer, AuthError> {
         let Self { name: service, advice } = self;
         let status = answer.status;
         if status.is_success() {
             return Ok(answer);
         }
-        let said = Said::read(&answer.body, secrets);
+        let said = Said::read(&answer.body);
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
             return Err(AuthError::Refused { service, status, said, advice });
         }
@@ -91,14 +91,17 @@ pub(super) fn request(
     Ok(request)
 }
 
-/// A POST of JSON to `url`.
+/// A POST of JSON to `url`; `secret` is the one in its body.
 pub(super) fn post(
     url: &str,
     headers: &[(&'static str, &str)],
     body: &Value,
+    secret: Option<&SecretString>,
 ) -> Result<Request<Bytes>, AuthError> {
     let headers = [headers, &[("content-type", "application/json;charset=UTF-8")]].concat();
-    request(Method::POST, url, &headers, Bytes::from(body.to_string()))
+    let mut request = request(Method::POST, url, &headers, Bytes::from(body.to_string()))?;
+    request.extensions_mut().insert(BodySecrets(secret.into_iter().cloned().collect()));
+    Ok(request)
 }
 
 /// Headers, each marked as sensitive: `Debug` hides them, and HTTP/2 would not index them.

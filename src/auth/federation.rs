@@ -34,8 +34,9 @@ pub(super) async fn fetch(
     let id_token = token_in(&federation.token_file)?;
     let body = json!({ "auth": { "id_token": { "id": reveal(&id_token) } } });
     let headers = [("x-idp-id", federation.idp_id.as_str())];
-    let request = exchange::post(&format!("{iam}/v3.0/OS-AUTH/id-token/tokens"), &headers, &body)?;
-    let answer = IAM.ask(transport, "create_federated_token", request, &[reveal(&id_token)]).await?;
+    let request =
+        exchange::post(&format!("{iam}/v3.0/OS-AUTH/id-token/tokens"), &headers, &body, Some(&id_token))?;
+    let answer = IAM.ask(transport, "create_federated_token", request).await?;
     let token =
         exchange::token(&answer, "x-subject-token").ok_or_else(|| IAM.lacks("the header X-Subject-Token"))?;
     let identity = json!({
@@ -43,7 +44,8 @@ pub(super) async fn fetch(
         "token": { "id": reveal(&token), "duration_seconds": LIFETIME_SECONDS },
     });
     let body = json!({ "auth": { "identity": identity } });
-    let request = exchange::post(&format!("{iam}/v3.0/OS-CREDENTIAL/securitytokens"), &[], &body)?;
-    let answer = IAM.ask(transport, "create_temporary_key", request, &[reveal(&token)]).await?;
+    let request =
+        exchange::post(&format!("{iam}/v3.0/OS-CREDENTIAL/securitytokens"), &[], &body, Some(&token))?;
+    let answer = IAM.ask(transport, "create_temporary_key", request).await?;
     temporary::read(IAM, &answer, now)
 }

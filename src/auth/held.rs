@@ -10,7 +10,6 @@ use super::error::AuthError;
 use super::metadata::Session;
 use super::pause::Pause;
 use super::place::Place;
-use crate::model::Timestamp;
 
 /// Credentials and the header that says what they are scoped to.
 pub(super) type Usable = (Arc<Obtained>, Option<(&'static str, String)>);
@@ -45,14 +44,14 @@ impl Held {
     }
 
     /// What can be used without asking a service, unless it is time to renew it.
-    pub(super) fn ready(&self, place: &Place, now: Timestamp) -> Option<Usable> {
+    pub(super) fn ready(&self, place: &Place) -> Option<Usable> {
         let waits = self.renewal.left(Instant::now()).is_some();
-        self.usable(place, now).filter(|(obtained, _)| waits || !obtained.is_due(now))
+        self.usable(place).filter(|(obtained, _)| waits || !obtained.is_due())
     }
 
     /// What can be used without asking a service, until it ends.
-    pub(super) fn usable(&self, place: &Place, now: Timestamp) -> Option<Usable> {
-        let obtained = self.obtained.clone().filter(|obtained| !obtained.has_ended(now))?;
+    pub(super) fn usable(&self, place: &Place) -> Option<Usable> {
+        let obtained = self.obtained.clone().filter(|obtained| !obtained.has_ended())?;
         if matches!(obtained.identity, Identity::Token(_)) {
             return Some((obtained, None));
         }

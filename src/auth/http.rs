@@ -1,15 +1,28 @@
 //! One way to the wire for every request of ours: bounded in time and bytes, never redirected.
 
+mod clients;
+
 use std::fmt;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
+
+use super::echo::Sent;
+use super::guard::Permit;
+use super::proxy::Proxy;
+use super::standing::Ticket;
+use crate::config::Endpoint;
+use clients::{Client, Clients, Route, is_closed};
 
 /// Time for the machine's own services, which answer at once or are not there; as in the vendor's SDKs.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The mark that some editors and services put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body that is announced as longer than this gets its memory as it comes, and not before.
 const ORDINARY: usize = 2 * 1024 * 1024;
@@ -83,6 +96,9 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
+    /// What the way to the wire is made of cannot be used, such as a file of certificates.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// No connection: name, port, TLS.
     #[error("no connection")]
     Connect(#[source] reqwest::Error),
@@ -92,18 +108,12 @@ pub enum TransportError {
     /// The answer is longer than the bound.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
-    /// The connection broke, or the answer is not HTTP or not decompressible.
+    /// The connection broke, or the answer is not HTTP.
     #[error("the answer broke off")]
     Broken(#[source] reqwest::Error),
-}
-
-/// The way to the wire.
-#[derive(Clone, Debug)]
-pub struct Transport {
-    client: reqwest::Client,
-    bounds: Bounds,
-    roots: Vec<reqwest::Certificate>,
-    observer: Arc<dyn Observer>,
+    /// The answer is compressed in a way that was not asked for, or does not inflate.
+    #[error("the answer cannot be decompressed")]
+    Encoding(#[source] std::io::Error),
 }
 
 /// Why no client could be made.
@@ -115,9 +125,12 @@ pub enum SetupError {
     /// The file of root certificates holds no certificate.
     #[error("{0} holds no PEM certificate")]
     NoCertificate(std::path::PathBuf),
-    /// The proxy is not a URL.
-    #[error("the proxy is not a URL such as http://proxy.example.com:3128")]
-    Proxy,
+    /// The proxy is not a URL; says where it stands.
+    #[error(
+        "{0}: not the URL of a proxy such as http://proxy.example.com:3128 (or https, socks5, socks5h); \
+         in a user or password, signs such as # / ? @ are written %23 %2F %3F %40"
+    )]
+    Proxy(String),
     /// The place where the proxy's URL should stand holds none.
     #[error("cannot read the proxy's URL")]
     NoProxy(#[source] crate::config::SecretError),
@@ -128,57 +141,87 @@ pub enum SetupError {
     Client(#[source] reqwest::Error),
 }
 
+/// The way to the wire. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    clients: Arc<Clients>,
+    bounds: Bounds,
+    observer: Arc<dyn Observer>,
+    /// Of requests that carry no ticket.
+    permit: Option<Arc<Permit>>,
+}
+
 impl Transport {
-    /// A transport with these bounds; `proxy` replaces the environment's, `roots` (PEM) add to the system's.
+    /// A transport with these bounds; `roots` (PEM) add to the system's. Authorities are looked for by the first
+    /// request that needs them, and not here.
     ///
     /// # Errors
     ///
     /// An unreadable certificate or proxy; see [`SetupError`].
-    pub fn new(
+    pub(super) fn new(
         bounds: Bounds,
-        proxy: Option<&str>,
+        proxy: Proxy,
         roots: Option<&std::path::Path>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, SetupError> {
         // Fails only where a provider is installed already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let roots = roots.map(certificates).transpose()?.unwrap_or_default();
-        let mut builder = builder(bounds).tls_certs_merge(roots.clone());
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?);
-        }
-        let client = builder.build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds, roots, observer })
+        let clients = Clients::new(bounds, proxy, roots.map(Into::into));
+        clients.check()?;
+        Ok(Self { clients: Arc::new(clients), bounds, observer, permit: None })
+    }
+
+    /// The same for requests that show what this permits to show.
+    pub(super) fn holding(&self, permit: Option<Arc<Permit>>) -> Self {
+        Self { permit, ..self.clone() }
     }
 
     /// A transport to the machine's own services: past every proxy, and with little patience.
-    ///
-    /// # Errors
-    ///
-    /// The TLS library refused.
-    pub fn local(&self) -> Result<Self, SetupError> {
+    #[must_use]
+    pub fn local(&self) -> Self {
         let bounds = Bounds {
             request: self.bounds.request.min(LOCAL_TIMEOUT),
             connect: self.bounds.connect.min(LOCAL_TIMEOUT),
             body: self.bounds.body,
         };
-        self.past_proxies(bounds)
+        Self { clients: Arc::new(self.clients.past_proxies(bounds)), bounds, ..self.clone() }
     }
 
-    /// The same past every proxy: for services on this machine.
+    /// Whether what it is made of can still be used; says what cannot.
     ///
     /// # Errors
     ///
-    /// The TLS library refused.
-    pub fn without_proxy(&self) -> Result<Self, SetupError> {
-        self.past_proxies(self.bounds)
+    /// See [`SetupError`].
+    pub fn check(&self) -> Result<(), SetupError> {
+        self.clients.check()
     }
 
-    fn past_proxies(&self, bounds: Bounds) -> Result<Self, SetupError> {
-        let roots = self.roots.clone();
-        let builder = builder(bounds).no_proxy().tls_certs_merge(roots.clone());
-        let client = builder.build().map_err(SetupError::Client)?;
-        Ok(Self { client, bounds, roots, observer: Arc::clone(&self.observer) })
+    /// Whether requests to an endpoint can be begun: as [`Self::check`], and with the authorities that they need.
+    ///
+    /// # Errors
+    ///
+    /// See [`SetupError`].
+    pub fn check_for(&self, endpoint: &Endpoint) -> Result<(), SetupError> {
+        let uri = endpoint.origin().parse().unwrap_or_default();
+        self.clients.of(self.clients.route(&uri)).map(drop)
+    }
+
+    /// Begins anew: the next requests make connections of their own, from what stands in the files now.
+    pub fn renew(&self) {
+        self.clients.renew();
+    }
+
+    /// Which proxy requests to an endpoint go through, and why, in words without a secret.
+    #[must_use]
+    pub fn proxy_for(&self, endpoint: &Endpoint) -> String {
+        self.clients.proxy().describe(endpoint)
+    }
+
+    /// Whether requests to an endpoint go through a proxy.
+    #[must_use]
+    pub fn is_proxied(&self, endpoint: &Endpoint) -> bool {
+        let uri = endpoint.origin().parse().unwrap_or_default();
+        self.clients.route(&uri) == Route::Proxied
     }
 
     /// Who is told of what goes over the wire.
@@ -187,7 +230,8 @@ impl Transport {
         &self.observer
     }
 
-    /// Sends one request and reads its answer to the end, within the bounds.
+    /// Sends one request and reads its answer to the end, within the bounds. What the request shows of its sender
+    /// is struck out of the answer.
     ///
     /// # Errors
     ///
@@ -199,19 +243,47 @@ impl Transport {
         request: http::Request<Bytes>,
     ) -> Result<Answer, TransportError> {
         let begin = Instant::now();
+        let permit = Ticket::of(&request).permit.or_else(|| self.permit.clone());
+        permit.iter().for_each(|permit| permit.sent());
         let exchange = tokio::time::timeout(self.bounds.request, self.exchange(request)).await;
         let result = exchange.unwrap_or(Err(TransportError::Timeout(self.bounds.request)));
+        permit.iter().for_each(|permit| permit.answered());
         let status = result.as_ref().ok().map(|answer| answer.status);
         self.observer.request(operation, status, begin.elapsed());
         result
     }
 
     async fn exchange(&self, request: http::Request<Bytes>) -> Result<Answer, TransportError> {
+        let client = self.clients.of(self.clients.route(request.uri()))?;
+        let sent = Sent::of(&request, client.proxy());
         let request = reqwest::Request::try_from(request).map_err(TransportError::Broken)?;
-        let response = self.client.execute(request).await.map_err(|error| self.sort(error.without_url()))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.body(response).await?;
+        let response = self.head(&client, request).await?;
+        let (status, mut headers) = (response.status(), response.headers().clone());
+        let body = inflated(self.body(response).await?, &headers, self.bounds.body)?;
+        let body = sent.strike_body(body, status.is_success());
+        sent.strike_headers(&mut headers);
         Ok(Answer { status, headers, body })
+    }
+
+    /// The head of the answer. A kept connection may be closed at its other end while a request is on its way: what
+    /// fails before an answer has begun goes once more at once, over a connection of its own.
+    async fn head(
+        &self,
+        client: &Client,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, TransportError> {
+        let may_repeat = client.has_answered() && request.method().is_idempotent();
+        let again = if may_repeat { request.try_clone() } else { None };
+        let mut result = client.pooled().execute(request).await;
+        if let (Some(again), Err(error)) = (again, &result)
+            && is_closed(error)
+        {
+            tracing::debug!("A kept connection was closed; the request goes over a new one");
+            result = client.single()?.execute(again).await;
+        }
+        let response = result.map_err(|error| self.sort(error.without_url()))?;
+        client.answered();
+        Ok(response)
     }
 
     async fn body(&self, mut response: reqwest::Response) -> Result<Bytes, TransportError> {
@@ -223,7 +295,7 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(without_byte_order_mark(body.freeze()))
+        Ok(body.freeze())
     }
 
     fn sort(&self, error: reqwest::Error) -> TransportError {
@@ -237,27 +309,27 @@ impl Transport {
     }
 }
 
-/// A text without the mark that some writers begin it with, which no reader of JSON or PEM takes.
-fn without_byte_order_mark(text: Bytes) -> Bytes {
-    if text.starts_with(b"\xef\xbb\xbf") { text.slice(3..) } else { text }
-}
-
-/// The certificates of a file, of which there must be one.
-fn certificates(path: &std::path::Path) -> Result<Vec<reqwest::Certificate>, SetupError> {
-    let pem = std::fs::read(path).map_err(|error| SetupError::Certificates(path.into(), error))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&without_byte_order_mark(pem.into())).ok();
-    certificates
-        .filter(|certificates| !certificates.is_empty())
-        .ok_or_else(|| SetupError::NoCertificate(path.into()))
-}
-
-/// What all clients have in common.
-fn builder(bounds: Bounds) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("sms-exporter/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(bounds.connect)
-        .http1_only()
-        .gzip(true)
+/// A body as it was before it was compressed, of any number of members, and without a byte order mark.
+fn inflated(body: Bytes, headers: &HeaderMap, most: usize) -> Result<Bytes, TransportError> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map_or(Ok(""), |encoding| encoding.to_str());
+    let mut body = match encoding.unwrap_or("unreadable").trim() {
+        encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => body,
+        encoding if encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip") => {
+            let (mut plain, bound) = (Vec::new(), u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1));
+            let mut members = flate2::bufread::MultiGzDecoder::new(&*body).take(bound);
+            // An answer without a body may still say how it would be compressed.
+            if !body.is_empty() {
+                members.read_to_end(&mut plain).map_err(TransportError::Encoding)?;
+            }
+            Bytes::from(plain)
+        }
+        _ => return Err(TransportError::Encoding(std::io::Error::other("expected gzip, or none"))),
+    };
+    if body.len() > most {
+        return Err(TransportError::TooLong(most));
+    }
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body = body.slice(BYTE_ORDER_MARK.len()..);
+    }
+    Ok(body)
 }

@@ -54,7 +54,7 @@ impl Lookup<'_> {
         query: &[(&str, &str)],
     ) -> Result<Value, AuthError> {
         let request = request::get(self.obtained, endpoint, path, query, None, self.now)?;
-        let answer = service.ask(self.transport, operation, request, &self.obtained.secrets()).await?;
+        let answer = service.ask(self.transport, operation, request).await?;
         service.json(&answer)
     }
 }

@@ -45,7 +45,7 @@ impl Session {
         origin: &str,
         now: Timestamp,
     ) -> Result<Obtained, AuthError> {
-        let transport = transport.local()?;
+        let transport = transport.local();
         if self.token.is_none() && self.asked.is_none_or(|asked| asked.elapsed() > ASK_AGAIN) {
             self.renew(&transport, origin).await?;
         }
@@ -54,8 +54,7 @@ impl Session {
             self.renew(&transport, origin).await?;
             answer = self.keys(&transport, origin).await?;
         }
-        let token = self.token.as_ref().map_or("", reveal);
-        temporary::read(METADATA, &good(answer, token)?, now)
+        temporary::read(METADATA, &good(answer)?, now)
     }
 
     async fn renew(&mut self, transport: &Transport, origin: &str) -> Result<(), AuthError> {
@@ -71,7 +70,7 @@ impl Session {
         if without.contains(&answer.status) {
             return Ok(());
         }
-        let answer = good(answer, "")?;
+        let answer = good(answer)?;
         let token = String::from_utf8_lossy(&answer.body).trim().to_owned();
         self.token = (!token.is_empty()).then(|| token.into());
         Ok(())
@@ -86,11 +85,11 @@ impl Session {
 }
 
 /// A good answer. No status of this service is a refusal of a key, so that none locks one.
-fn good(answer: Answer, secret: &str) -> Result<Answer, AuthError> {
+fn good(answer: Answer) -> Result<Answer, AuthError> {
     if answer.status.is_success() {
         return Ok(answer);
     }
-    let said = Said::read(&answer.body, &[secret]);
+    let said = Said::read(&answer.body);
     Err(AuthError::Failed { service: METADATA.name, status: answer.status, said })
 }
 

@@ -121,8 +121,8 @@ impl Oidc {
             body["policy_ids"] = json!(self.policy_ids);
         }
         let url = format!("{}/v5/agencies/assume-with-oidc", sts.origin());
-        let request = exchange::post(&url, &[], &body)?;
-        let answer = STS.ask(transport, "assume_agency", request, &[reveal(&token)]).await?;
+        let request = exchange::post(&url, &[], &body, Some(&token))?;
+        let answer = STS.ask(transport, "assume_agency", request).await?;
         temporary::read(STS, &answer, now)
     }
 }

@@ -30,6 +30,27 @@ impl Pause {
         Self { first, refusals: 0, until: None }
     }
 
+    /// The pause after so many refusals, as an earlier run left it.
+    pub(super) const fn until(refusals: u32, until: Instant) -> Self {
+        Self { first: Duration::ZERO, refusals, until: Some(until) }
+    }
+
+    /// Refusals in a row.
+    pub(super) const fn refusals(&self) -> u32 {
+        self.refusals
+    }
+
+    /// As [`Self::refused`], with another pause after a first refusal: accounts that share a key differ.
+    pub(super) fn refused_after(&mut self, first: Duration, now: Instant) {
+        self.first = first;
+        self.refused(now);
+    }
+
+    /// Ends no sooner than this.
+    pub(super) fn at_least(&mut self, until: Instant) {
+        self.until = self.until.max(Some(until));
+    }
+
     /// One more refusal: each pause is twice as long as the one before.
     pub(super) fn refused(&mut self, now: Instant) {
         self.refusals = self.refusals.saturating_add(1);

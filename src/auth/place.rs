@@ -25,7 +25,6 @@ const STS_REGIONS: [&str; 12] = [
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) region: Region,
-    pub(super) endpoint: Endpoint,
     pub(super) iam_endpoint: Endpoint,
     pub(super) scope: Scope,
     pub(super) project_id: Option<String>,
@@ -36,7 +35,6 @@ impl Place {
     pub(super) fn of(account: &Account) -> Self {
         Self {
             region: account.region.clone(),
-            endpoint: account.endpoint.clone(),
             iam_endpoint: account.iam_endpoint.clone(),
             scope: account.scope,
             project_id: account.project_id.clone(),

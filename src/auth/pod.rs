@@ -56,12 +56,12 @@ impl Pod {
     /// Asks for temporary keys.
     pub(super) async fn fetch(&self, transport: &Transport, now: Timestamp) -> Result<Obtained, AuthError> {
         let token = token_in(&self.token_file)?;
-        let request = exchange::post(&self.uri, &[("authorization", reveal(&token))], &json!({}))?;
-        let answer = POD.send(&transport.local()?, "pod_identity", request).await?;
+        let request = exchange::post(&self.uri, &[("authorization", reveal(&token))], &json!({}), None)?;
+        let answer = POD.send(&transport.local(), "pod_identity", request).await?;
         if answer.status.is_success() {
             return temporary::read(POD, &answer, now);
         }
-        let said = Said::read(&answer.body, &[reveal(&token)]);
+        let said = Said::read(&answer.body);
         Err(AuthError::Failed { service: POD.name, status: answer.status, said })
     }
 }

@@ -34,6 +34,10 @@ pub(super) fn place(configured: Option<&Path>, environment: &Environment) -> Opt
 pub(super) fn plan(path: &Path, scope: Scope) -> Result<Plan, AuthError> {
     let wrong = |problem: String| AuthError::File { path: path.to_owned(), problem };
     let text = read(path)?;
+    // The reader would take a line without a separator for the begin of the next key, sections between them included.
+    if let Some(line) = broken_line(&text) {
+        return Err(wrong(format!("line {line} is not of the form key = value")));
+    }
     // Values are taken as they stand, as the vendor's reader takes them.
     let option = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
     // The reader's own message is left out: it may quote the line.
@@ -57,7 +61,18 @@ fn read(path: &Path) -> Result<String, AuthError> {
     if length > MAX_BYTES {
         return Err(wrong("it is longer than 1 MiB".to_owned()));
     }
-    std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The number of the first line that is neither empty, a comment, a section nor a key with its value.
+fn broken_line(text: &str) -> Option<usize> {
+    let is_sound = |line: &str| match line.trim() {
+        line if line.is_empty() || line.starts_with([';', '#']) => true,
+        line if line.starts_with('[') => line.contains(']'),
+        line => line.contains(['=', ':']),
+    };
+    text.lines().position(|line| !is_sound(line)).map(|index| index + 1)
 }
 
 /// A key's value, whatever its case; empty is absent.
@@ -112,6 +127,20 @@ mod tests {
         assert_eq!(keys.security_token.as_ref().map(reveal), Some("t=="));
         assert_eq!(global.known.domain_id.as_deref(), Some("d"));
         assert_eq!(global.known.iam_endpoint.unwrap().origin(), "https://iam.example.com");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_and_a_broken_line_is_named_in_whatever_section() {
+        let plan = planned("\u{feff}[basic]\r\nak = A\r\nsk = S\r\n", Scope::Project).unwrap();
+        assert!(matches!(&plan.way, Way::Standing(keys) if keys.access_key == "A"), "{plan:?}");
+        for (text, line) in [
+            ("[other]\nmarked-secret\n[basic]\nak = A\nsk = S\n", 2),
+            ("[basic]\nak = A\nsk = S\n[other\nx = y\n", 4),
+            ("[basic]\nak = A\nsk = S\n[other]\nx = y\nmarked-secret", 6),
+        ] {
+            let error = planned(text, Scope::Project).unwrap_err();
+            assert_eq!(error, format!("cannot use FILE: line {line} is not of the form key = value"));
+        }
     }
 
     #[test]

@@ -3,20 +3,20 @@
 use std::path::Path;
 
 use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
 
 use super::chain::{self, Machine};
 use super::credentials::{Known, Obtained};
 use super::environment::Environment;
 use super::error::AuthError;
 use super::federation::{self, Federation};
+use super::guard::{Identity, SecretPrint};
 use super::http::Transport;
 use super::metadata::Session;
 use super::oidc::Oidc;
 use super::place::Place;
 use super::pod::Pod;
 use super::profile;
-use super::secret::reveal;
+use super::secret::{digest, reveal};
 use super::sign::{Keys, shortened};
 use super::token::{self, User};
 use crate::config::{CredentialSource, Endpoint, SecretFrom};
@@ -125,9 +125,38 @@ impl Plan {
         Ok((obtained, Known::default()))
     }
 
+    /// What the service counts refusals by, and the secret that goes with it; `None` where no secret stands here
+    /// that a person chose.
+    pub(super) fn guarded(&self) -> Option<(Identity, SecretPrint)> {
+        let identity = match &self.way {
+            Way::Standing(Keys { access_key, .. }) => Identity::of(&["key", access_key]),
+            Way::Password(User { name, domain, .. }) => Identity::of(&["user", domain, name]),
+            Way::Federation(_) | Way::Oidc(_) | Way::Metadata | Way::Pod(_) | Way::Machine(_) => return None,
+        };
+        Some((identity, SecretPrint(digest(self.parts()))))
+    }
+
+    /// What the guard of the credentials is called in the log: no account's place, for several may share it.
+    pub(super) fn label(&self) -> String {
+        match &self.way {
+            Way::Standing(Keys { access_key, .. }) => format!("access key {}", shortened(access_key)),
+            Way::Password(User { name, domain, .. }) => format!("user {name} of account {domain}"),
+            Way::Federation(_) | Way::Oidc(_) | Way::Metadata | Way::Pod(_) | Way::Machine(_) => {
+                self.describe()
+            }
+        }
+    }
+
     /// Tells plans apart, so that changed keys are noticed without keeping the old ones.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
-        let parts: Vec<&str> = match &self.way {
+        let Known { project_id, domain_id, iam_endpoint } = &self.known;
+        let iam = iam_endpoint.as_ref().map(Endpoint::origin).unwrap_or_default();
+        let ids = [project_id, domain_id].map(|id| id.as_deref().unwrap_or_default());
+        digest(self.parts().into_iter().chain(ids).chain([iam.as_str()]))
+    }
+
+    fn parts(&self) -> Vec<&str> {
+        match &self.way {
             Way::Standing(Keys { access_key, secret_key, security_token }) => {
                 let token = security_token.as_ref().map_or("", reveal);
                 vec!["keys", access_key, reveal(secret_key), token]
@@ -142,16 +171,7 @@ impl Plan {
             Way::Metadata => vec!["metadata"],
             Way::Pod(pod) => [["pod"].as_slice(), &pod.parts()].concat(),
             Way::Machine(machine) => [vec!["machine"], machine.parts()].concat(),
-        };
-        let Known { project_id, domain_id, iam_endpoint } = &self.known;
-        let iam = iam_endpoint.as_ref().map(Endpoint::origin).unwrap_or_default();
-        let ids = [project_id, domain_id].map(|id| id.as_deref().unwrap_or_default());
-        let mut hash = Sha256::new();
-        for part in parts.into_iter().chain(ids).chain([iam.as_str()]) {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
         }
-        hash.finalize().into()
     }
 }
 

@@ -35,6 +35,13 @@ fn password() -> CredentialSource {
     }
 }
 
+/// Lets time go on, for everything that is measured on the monotonic clock.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
 fn nothing() -> Environment {
     Environment::new(|_| None)
 }
@@ -132,13 +139,16 @@ async fn a_refused_token_is_fetched_anew_once_and_its_late_refusals_are_not_held
         get(&authenticator).await.unwrap(),
     ];
     let [a, b, c] = stale.each_ref().map(Ticket::of);
-    assert!(authenticator.refused(a).await);
-    assert!(authenticator.refused(b).await, "refused with the same token, before the new one came");
+    assert!(authenticator.refused(a, "refused").await);
+    assert!(
+        authenticator.refused(b, "refused").await,
+        "refused with the same token, before the new one came"
+    );
     let renewed = get(&authenticator).await.unwrap();
-    assert!(authenticator.refused(c).await, "refused with the old token, after the new one came");
+    assert!(authenticator.refused(c, "refused").await, "refused with the old token, after the new one came");
     assert_eq!(renewed.headers()["x-auth-token"], "marked-token-2");
     assert!(
-        !authenticator.refused(Ticket::of(&renewed)).await,
+        !authenticator.refused(Ticket::of(&renewed), "refused").await,
         "a new token that is refused is not tried again"
     );
     assert!(matches!(get(&authenticator).await, Err(AuthError::Paused { .. })));
@@ -152,7 +162,7 @@ async fn a_refused_key_is_paused_and_nothing_is_sent_until_the_pause_ends() {
     let (authenticator, _) = authenticator(&fake.account(keys()));
     let authenticator = authenticator.with_pause(Duration::from_secs(60));
     let request = get(&authenticator).await.unwrap();
-    assert!(!authenticator.refused(Ticket::of(&request)).await);
+    assert!(!authenticator.refused(Ticket::of(&request), "refused").await);
     drop(request);
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(59)).await;
@@ -160,7 +170,7 @@ async fn a_refused_key_is_paused_and_nothing_is_sent_until_the_pause_ends() {
     assert_eq!(paused.reason(), "auth_paused");
     tokio::time::advance(Duration::from_secs(2)).await;
     let request = get(&authenticator).await.unwrap();
-    assert!(!authenticator.refused(Ticket::of(&request)).await);
+    assert!(!authenticator.refused(Ticket::of(&request), "refused").await);
     drop(request);
     tokio::time::advance(Duration::from_secs(119)).await;
     assert!(get(&authenticator).await.is_err(), "the second pause is twice as long");
@@ -179,7 +189,7 @@ async fn while_a_key_is_unproven_one_request_tries_it_and_the_others_learn_from_
         tokio::task::yield_now().await;
         let ticket = Ticket::of(&first);
         drop(first);
-        authenticator.refused(ticket).await
+        authenticator.refused(ticket, "refused").await
     };
     let ((a, b, c), again) = tokio::join!(others, verdict);
     assert!(!again);
@@ -306,20 +316,17 @@ async fn a_token_is_renewed_before_it_ends_and_serves_on_where_that_fails() {
     })
     .await;
     let (authenticator, _) = authenticator(&fake.account(password()));
-    let at = async |minutes: u64| {
-        let now = NOW.plus(Duration::from_secs(minutes * 60));
-        let request = authenticator.get("/v3/tasks", &[], now).await.unwrap();
+    let after = async |seconds: u64| {
+        pass(seconds).await;
+        let request = authenticator.get("/v3/tasks", &[], NOW).await.unwrap();
         request.headers()["x-auth-token"].to_str().unwrap().to_owned()
     };
-    assert_eq!(at(0).await, "marked-token-1");
-    assert_eq!(at(1409).await, "marked-token-1");
-    assert_eq!(at(1410).await, "marked-token-1", "the renewal failed");
-    assert_eq!(at(1411).await, "marked-token-1", "and is not tried for each request");
+    assert_eq!(after(0).await, "marked-token-1");
+    assert_eq!(after(1409 * 60).await, "marked-token-1");
+    assert_eq!(after(60).await, "marked-token-1", "the renewal failed");
+    assert_eq!(after(10).await, "marked-token-1", "and is not tried for each request");
     assert_eq!(fake.lines().len(), 2);
-    tokio::time::pause();
-    tokio::time::advance(crate::config::DEFAULT_POLL_INTERVAL).await;
-    tokio::time::resume();
-    assert_eq!(at(1412).await, "marked-token-3");
+    assert_eq!(after(20).await, "marked-token-3");
 }
 
 #[tokio::test]
@@ -337,12 +344,33 @@ async fn a_token_of_sixteen_thousand_characters_is_taken_and_sent() {
 }
 
 #[tokio::test]
-async fn credentials_that_ended_before_they_came_point_to_the_clock() {
+async fn a_token_that_ended_before_it_came_is_tried_once_for_all_and_then_after_growing_pauses() {
     let fake = Fake::start(tokens()).await;
-    let (authenticator, _) = authenticator(&fake.account(password()));
+    let (authenticator, told) = authenticator(&fake.account(password()));
     let late = NOW.plus(Duration::from_secs(25 * 60 * 60));
-    let error = authenticator.get("/v3/tasks", &[], late).await.unwrap_err();
-    assert!(error.to_string().contains("clock"), "{error}");
+    let get = async || authenticator.get("/v3/tasks", &[], late).await;
+    let others = async { tokio::join!(get(), get(), get()) };
+    let first = async {
+        let request = get().await.unwrap();
+        assert!(!authenticator.refused(Ticket::of(&request), "it has ended").await);
+    };
+    let (others, ()) = tokio::join!(others, first);
+    // Whichever of the four came first tried the token; the others have it, or wait for the pause to end.
+    for other in [others.0, others.1, others.2] {
+        assert!(matches!(&other, Ok(_) | Err(AuthError::Paused { .. })), "{other:?}");
+    }
+    assert_eq!(fake.lines().len(), 1, "one token for all who ask, although it has ended by this clock");
+    for pause in [30, 60, 120] {
+        assert_eq!(get().await.unwrap_err().reason(), "auth_paused");
+        pass(pause).await;
+        assert!(!authenticator.refused(Ticket::of(&get().await.unwrap()), "it has ended").await);
+    }
+    assert_eq!(fake.lines().len(), 4, "one more after each pause, and each pause is longer");
+    assert_eq!(*told.refusals.lock().unwrap(), 4);
+    pass(240).await;
+    authenticator.accepted(Ticket::of(&get().await.unwrap()));
+    get().await.expect("the service takes it, whatever this machine's clock says");
+    assert_eq!(fake.lines().len(), 5);
 }
 
 #[tokio::test]

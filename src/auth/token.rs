@@ -29,8 +29,8 @@ pub(super) async fn fetch(
     now: Timestamp,
 ) -> Result<(Obtained, Known), AuthError> {
     let url = format!("{}/v3/auth/tokens?nocatalog=true", place.iam_endpoint.origin());
-    let request = exchange::post(&url, &[], &body(user, place))?;
-    let answer = IAM.ask(transport, "create_token", request, &[reveal(&user.password)]).await?;
+    let request = exchange::post(&url, &[], &body(user, place), Some(&user.password))?;
+    let answer = IAM.ask(transport, "create_token", request).await?;
     let token =
         exchange::token(&answer, "x-subject-token").ok_or_else(|| IAM.lacks("the header X-Subject-Token"))?;
     // The token is what counts: a body that cannot be read only hides its end.

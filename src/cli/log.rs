@@ -76,8 +76,8 @@ where
     Registry::default().with(layer.with_filter(filter(level)))
 }
 
-/// Our own events from a level on; those of libraries from a warning on at most, because what
-/// they tell beyond it can hold headers, which hold secrets.
+/// Our own events from a level on; those of libraries for debugging alone, because what they fail at we tell in our
+/// own words, and then from a warning on, because what they tell beyond it can hold headers, which hold secrets.
 fn filter(level: Level) -> Targets {
     let ours = match level {
         Level::Error => LevelFilter::ERROR,
@@ -85,7 +85,8 @@ fn filter(level: Level) -> Targets {
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
     };
-    let targets = Targets::new().with_default(ours.min(LevelFilter::WARN));
+    let theirs = if level == Level::Debug { LevelFilter::WARN } else { LevelFilter::OFF };
+    let targets = Targets::new().with_default(theirs);
     targets.with_targets(OURS.map(|target| (target, ours)))
 }
 
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn less_severe_events_are_left_out_and_libraries_never_tell_more_than_warnings() {
+    fn less_severe_events_are_left_out_and_libraries_tell_warnings_to_those_who_debug() {
         let log = || {
             tracing::debug!("ours");
             tracing::debug!(target: "hyper::proto", "authorization: secret");
@@ -172,5 +173,8 @@ mod tests {
         let debug = logged(Level::Debug, Format::Text, log);
         assert!(debug.contains("ours") && debug.contains("theirs") && !debug.contains("secret"), "{debug}");
         assert_eq!(logged(Level::Error, Format::Text, log), "");
+        let error = || tracing::error!(target: "rustls_platform_verifier::verification", "theirs");
+        assert_eq!(logged(Level::Info, Format::Text, error), "");
+        assert!(logged(Level::Debug, Format::Text, error).contains("theirs"));
     }
 }

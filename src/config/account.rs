@@ -142,6 +142,8 @@ pub struct Account {
     pub region: Region,
     /// Where the migration service answers.
     pub endpoint: Endpoint,
+    /// Where else it answers, for when no connection to the first can be made.
+    pub other_endpoints: Vec<Endpoint>,
     /// Where the identity service answers.
     pub iam_endpoint: Endpoint,
     /// The project; found by the region's name where absent.
@@ -189,6 +191,7 @@ impl Account {
             name,
             labels: BTreeMap::new(),
             endpoint: region.sms_endpoint(),
+            other_endpoints: Vec::new(),
             iam_endpoint: region.iam_endpoint(),
             region,
             project_id: None,

@@ -152,6 +152,17 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Whether a text is the URL of a proxy: of a scheme that proxies have, with a host, and without path, query or
+/// fragment, which a password that is not percent-encoded would seem to begin.
+pub(crate) fn is_proxy_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<http::Uri>() else { return false };
+    let schemes = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+    let known = uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme));
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !text.contains('#');
+    let port = uri.authority().is_some_and(|at| at.port().is_some() || !at.as_str().ends_with(':'));
+    known && bare && port && uri.host().is_some_and(|host| !host.is_empty())
+}
+
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

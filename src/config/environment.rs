@@ -60,9 +60,19 @@ impl Variables<'_> {
         self.get("HW_REGION_NAME").map(read).transpose()
     }
 
-    /// The migration service's endpoint in a region: the first of the variable's list.
-    pub(super) fn sms_endpoint(self, region: &Region) -> Result<Option<Endpoint>, ConfigError> {
-        self.endpoint(&region.sms_endpoint_variable())
+    /// The migration service's endpoints in a region, separated by commas as the vendor's SDKs have it: the others are
+    /// for when the first cannot be reached.
+    pub(super) fn sms_endpoints(
+        self,
+        region: &Region,
+    ) -> Result<Option<(Endpoint, Vec<Endpoint>)>, ConfigError> {
+        let name = region.sms_endpoint_variable();
+        let Some(list) = self.get(&name) else { return Ok(None) };
+        let written = list.split(',').map(str::trim).filter(|endpoint| !endpoint.is_empty());
+        let read =
+            |text| Endpoint::parse(text).map_err(|error| ConfigError::variable(name.as_str(), error.into()));
+        let mut endpoints = written.map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
+        Ok(endpoints.next().map(|first| (first, endpoints.collect())))
     }
 
     /// `HUAWEICLOUD_SDK_IAM_ENDPOINT`.
@@ -71,10 +81,9 @@ impl Variables<'_> {
     }
 
     fn endpoint(self, name: &str) -> Result<Option<Endpoint>, ConfigError> {
-        let Some(list) = self.get(name) else { return Ok(None) };
-        let first = list.split(',').map(str::trim).find(|endpoint| !endpoint.is_empty());
-        let read = |text| Endpoint::parse(text).map_err(|error| ConfigError::variable(name, error.into()));
-        first.map(read).transpose()
+        let read =
+            |text: String| Endpoint::parse(&text).map_err(|error| ConfigError::variable(name, error.into()));
+        self.get(name).map(read).transpose()
     }
 
     /// The project's id.
@@ -179,8 +188,8 @@ fn account(
         return None;
     };
     let mut account = Account::new(AccountName::new(ACCOUNT), region, CredentialSource::from(kind));
-    if let Some(endpoint) = noted(variables.sms_endpoint(&account.region), errors) {
-        account.endpoint = endpoint;
+    if let Some(endpoints) = noted(variables.sms_endpoints(&account.region), errors) {
+        (account.endpoint, account.other_endpoints) = endpoints;
     }
     if let Some(endpoint) = noted(variables.iam_endpoint(), errors) {
         account.iam_endpoint = endpoint;
@@ -244,6 +253,7 @@ mod tests {
         let account = &config.accounts[0];
         assert_eq!(account.region.as_str(), "eu-west-101", "the flag counts more");
         assert_eq!(account.endpoint.origin(), "http://127.0.0.1:8080");
+        assert_eq!(account.other_endpoints, [Endpoint::parse("https://b").unwrap()]);
         assert_eq!(account.iam_endpoint.origin(), "http://localhost:8081");
         assert_eq!(account.project_id.as_deref(), Some("p1"));
         assert_eq!(account.domain_id.as_deref(), Some("d1"));

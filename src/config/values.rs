@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::endpoint::is_proxy_url;
 use super::error::Problem;
 use super::nearest::Meant;
 
@@ -177,10 +178,7 @@ pub(super) fn switch(text: &str) -> Result<bool, Problem> {
 /// A URL of a proxy. The problem does not repeat it: it may hold a password.
 pub(super) fn proxy(text: &str) -> Result<(), Problem> {
     let wrong = || Problem::InvalidSecret("a URL such as http://proxy.example.com:3128".into());
-    let uri: http::Uri = text.parse().map_err(|_| wrong())?;
-    let known = matches!(uri.scheme_str(), Some("http" | "https"));
-    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    if known && bare && uri.host().is_some_and(|host| !host.is_empty()) { Ok(()) } else { Err(wrong()) }
+    if is_proxy_url(text) { Ok(()) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
@@ -251,9 +249,14 @@ mod tests {
     fn a_proxy_is_a_bare_http_url_and_is_never_repeated() {
         assert_eq!(proxy("http://proxy:3128"), Ok(()));
         assert_eq!(proxy("https://user:marked@proxy:3128/"), Ok(()));
-        for wrong in
-            ["proxy:3128", "socks5://proxy", "http://user:marked@proxy/x", "http://", "marked secret"]
-        {
+        for wrong in [
+            "proxy:3128",
+            "ftp://proxy",
+            "http://user:12#marked@proxy",
+            "http://user:marked@proxy/x",
+            "http://",
+            "marked secret",
+        ] {
             let problem = proxy(wrong).unwrap_err().to_string();
             assert!(!problem.contains("marked"), "{problem}");
         }

@@ -245,12 +245,22 @@ impl Ledger {
         self.meters.odd(&told.notes.malformed, &told.notes.unknown);
         let record = self.records.entry(collector).or_default();
         record.note(collector, &noted, &self.meters, now);
-        let failure = told.result.as_ref().err().map(|error| Failure {
-            reason: error.reason(),
-            error: chain(error),
-            served: exported > 0,
-        });
+        let error = told.result.as_ref().err();
+        if let Some(error) = error.filter(|error| error.is_about_credentials()) {
+            // Refused credentials are logged where they are kept, once for all collectors and accounts.
+            let (account, collector) = (self.account.as_str(), collector.label());
+            tracing::debug!(account, collector, error = chain(error), "Poll failed");
+            self.note_list(told);
+            return;
+        }
+        let failure =
+            error.map(|error| Failure { reason: error.reason(), error: chain(error), served: exported > 0 });
         self.polled.push(Polled { collector, failure });
+        self.note_list(told);
+    }
+
+    fn note_list(&mut self, told: &Told) {
+        let collector = told.collector;
         if let Some(list) = &told.list {
             let implausible = matches!(told.result, Err(ApiError::Implausible { .. }));
             let rereads = list.rereads.iter().map(|reread| reread.label());

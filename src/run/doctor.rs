@@ -17,10 +17,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::account::guards;
 use super::{Misuse, Surroundings, causes, surroundings};
 use crate::api::Client;
 use crate::auth::http::Unobserved;
-use crate::auth::{self, Authenticator};
+use crate::auth::{self, Authenticator, Guards};
 use crate::cli::Cli;
 use crate::config::{Account, Config};
 use crate::storage::Store;
@@ -35,10 +36,12 @@ pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()
         println!("{step}");
         ill.extend((step.verdict == Verdict::Failed).then(|| "--storage.path".to_owned()));
     }
+    let store = cli.poll.storage.as_ref().map(Store::new);
+    let guards = guards(store.as_ref(), &surroundings);
     for account in &config.accounts {
         let diagnosis = tokio::select! {
             () = stop.cancelled() => anyhow::bail!("stopped before the examination was over"),
-            diagnosis = examine(account, &config, &surroundings) => diagnosis,
+            diagnosis = guarded(account, &config, &surroundings, &guards) => diagnosis,
         };
         println!("{diagnosis}");
         if !diagnosis.is_well() {
@@ -68,13 +71,23 @@ pub fn storage(directory: &Path) -> Step {
 
 /// Examines one account.
 pub async fn examine(account: &Account, config: &Config, surroundings: &Surroundings) -> Diagnosis {
+    guarded(account, config, surroundings, &Guards::default()).await
+}
+
+/// Examines one account, whose key others may have tried before.
+async fn guarded(
+    account: &Account,
+    config: &Config,
+    surroundings: &Surroundings,
+    guards: &Guards,
+) -> Diagnosis {
     let mut diagnosis = Diagnosis::new(&account.name, &account.region);
     let beside = config.doubts().into_iter().filter(|(name, _)| *name == account.name);
     for doubt in crate::cli::doubts(account).into_iter().chain(beside.map(|(_, doubt)| doubt)) {
         diagnosis.doubt("configuration", doubt, "mend the configuration, unless it is meant so");
     }
     // `Err` only says that going on makes no sense; what was found stands in the diagnosis.
-    let (Ok(()) | Err(Ended)) = steps(account, config, surroundings, &mut diagnosis).await;
+    let (Ok(()) | Err(Ended)) = steps(account, config, surroundings, guards, &mut diagnosis).await;
     diagnosis
 }
 
@@ -86,20 +99,23 @@ async fn steps(
     account: &Account,
     config: &Config,
     surroundings: &Surroundings,
+    guards: &Guards,
     diagnosis: &mut Diagnosis,
 ) -> Result<(), Ended> {
-    let transport = match auth::transport(account, Arc::new(Unobserved)) {
+    let transport = match auth::transport(account, &surroundings.environment, Arc::new(Unobserved)) {
         Ok(transport) => transport,
         Err(error) => {
-            let advice = "mend proxy, proxy_env, proxy_file or ca_file of this account";
+            let advice = "mend what is named: a proxy or ca_file of this account, or the environment's proxy";
             diagnosis.fail("set-up", causes(&error), advice);
             return Err(Ended);
         }
     };
+    let account = &network::with_reachable_endpoint(account, &transport, diagnosis).await;
     network::examine(account, &transport, surroundings, diagnosis).await?;
     let authenticator = Authenticator::new(account, transport.clone(), surroundings.environment.clone());
+    let authenticator = authenticator.guarded_by(guards.clone());
     let client = Client::new(account, authenticator, transport.clone(), surroundings.clock.clone());
     service::examine(account, &client, &transport, surroundings, diagnosis).await?;
-    survey::examine(account, config, surroundings, diagnosis).await;
+    survey::examine(account, config, surroundings, guards, diagnosis).await;
     Ok(())
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::account::{AccountError, build};
+use super::account::{AccountError, Shared, build, guards, with_shared_limits};
 use super::supervisor::Supervisor;
-use crate::auth::Environment;
+use crate::api::Governors;
+use crate::auth::http::Transport;
+use crate::auth::{Environment, Guards};
 use crate::cli::BUILD;
 use crate::config::{self, Config};
 use crate::exposition::Published;
@@ -32,6 +34,8 @@ pub struct Surroundings {
 pub struct Exporter {
     surroundings: Surroundings,
     store: Option<Store>,
+    guards: Guards,
+    governors: Governors,
     published: Published,
     own: Own,
     publisher: Publisher,
@@ -48,6 +52,7 @@ struct Running {
     stop: CancellationToken,
     polling: JoinHandle<()>,
     heartbeat: Heartbeat,
+    transport: Transport,
 }
 
 impl Exporter {
@@ -60,13 +65,33 @@ impl Exporter {
         );
         let publisher = Publisher::new(published.clone(), own.clone());
         let (supervisor, running) = (Supervisor::new(stop.clone()), Arc::default());
-        Self { surroundings, store: None, published, own, publisher, supervisor, stop, running }
+        let guards = guards(None, &surroundings);
+        let governors = Governors::default();
+        Self {
+            surroundings,
+            store: None,
+            guards,
+            governors,
+            published,
+            own,
+            publisher,
+            supervisor,
+            stop,
+            running,
+        }
     }
 
     /// Keeps in `store` what must survive a restart, and goes on from what is there.
     #[must_use]
     pub fn storing(self, store: Option<Store>) -> Self {
-        Self { store, ..self }
+        let guards = guards(store.as_ref(), &self.surroundings);
+        Self { store, guards, ..self }
+    }
+
+    /// With guards that were made before: a process has one set of them.
+    #[must_use]
+    pub(super) fn guarded_by(self, guards: Guards) -> Self {
+        Self { guards, ..self }
     }
 
     /// Polls these accounts from now on: new ones are begun, changed ones begun anew, missing ones ended;
@@ -82,11 +107,20 @@ impl Exporter {
             let known = running.get(&account.name);
             known.is_some_and(|known| known.account.is_polled_like(account) && known.times == times)
         };
+        let accounts = with_shared_limits(&config.accounts, &self.surroundings.environment);
         let mut begun = Vec::new();
-        for account in config.accounts.iter().filter(|account| !same(account)) {
+        for account in accounts.iter().filter(|account| !same(account)) {
             // Set up before anything ends, so that a bad account leaves all as it was.
             begun.push((account.clone(), self.build(account, config)?));
         }
+        let kept = || {
+            accounts.iter().filter(|account| same(account)).filter_map(|account| running.get(&account.name))
+        };
+        for Running { account, transport, .. } in kept() {
+            transport.check().map_err(|error| AccountError::new(&account.name, error))?;
+        }
+        // A name may lead elsewhere by now, and a file may hold something else.
+        kept().for_each(|running| running.transport.renew());
         for account in &config.accounts {
             self.own.relabel(&account.name, &account.labels);
         }
@@ -96,7 +130,7 @@ impl Exporter {
             running.remove(&name).inspect(|account| account.stop.cancel());
             self.publisher.remove(&name);
         }
-        for (account, at_work) in begun {
+        for (account, (at_work, transport)) in begun {
             let before = running.remove(&account.name).inspect(|account| account.stop.cancel());
             let (stop, heartbeat) = (self.stop.child_token(), at_work.heartbeat.clone());
             let polling =
@@ -109,7 +143,8 @@ impl Exporter {
                 }
                 polling.await;
             });
-            running.insert(account.name.clone(), Running { account, times, stop, polling, heartbeat });
+            let now_running = Running { account, times, stop, polling, heartbeat, transport };
+            running.insert(now_running.account.name.clone(), now_running);
         }
         self.own.reloaded(Some(self.surroundings.clock.now()));
         Ok(())
@@ -121,7 +156,8 @@ impl Exporter {
     ///
     /// An account that cannot be set up.
     pub fn rounds(&self, config: &Config) -> Result<Rounds, AccountError> {
-        let accounts = config.accounts.iter().map(|account| self.build(account, config));
+        let accounts = with_shared_limits(&config.accounts, &self.surroundings.environment);
+        let accounts = accounts.iter().map(|account| Ok(self.build(account, config)?.0));
         Ok(Rounds {
             accounts: accounts.collect::<Result<_, _>>()?,
             publisher: self.publisher.clone(),
@@ -129,9 +165,19 @@ impl Exporter {
         })
     }
 
-    fn build(&self, account: &config::Account, config: &Config) -> Result<poll::Account, AccountError> {
+    fn build(
+        &self,
+        account: &config::Account,
+        config: &Config,
+    ) -> Result<(poll::Account, Transport), AccountError> {
         let meters = self.own.account(&account.name, &account.labels);
-        build(account, config, &self.surroundings, self.store.as_ref(), &meters)
+        let shared = Shared {
+            surroundings: &self.surroundings,
+            store: self.store.as_ref(),
+            guards: &self.guards,
+            governors: &self.governors,
+        };
+        build(account, config, shared, &meters)
     }
 
     /// A new configuration could not be used.

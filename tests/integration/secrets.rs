@@ -197,8 +197,9 @@ async fn no_debug_form_holds_a_secret() {
     for credentials in sources {
         let account = &mut config.accounts[0];
         account.credentials = credentials;
-        let transport = auth::transport(account, Arc::new(Unobserved)).expect("a transport");
         let environment = Environment::new(|_| Some("marked-variable".into()));
+        let nothing = Environment::new(|_| None);
+        let transport = auth::transport(account, &nothing, Arc::new(Unobserved)).expect("a transport");
         let authenticator = Authenticator::new(account, transport.clone(), environment.clone());
         let request = authenticator.get("/v3/sources", &[], now()).await.expect("credentials serve");
         assert_clean("a request", &format!("{request:?}"));
@@ -209,7 +210,7 @@ async fn no_debug_form_holds_a_secret() {
         let answer = client.sources(Instant::now() + Duration::from_secs(60)).await;
         assert!(answer.is_ok(), "{answer:?}");
         assert_clean("Client", &format!("{client:?}"));
-        let surroundings = Surroundings { clock: Clock::new(now), environment };
+        let surroundings = Surroundings { clock: Clock::new(now), environment: nothing };
         let exporter = Exporter::new(surroundings, stop.clone());
         let mut rounds = exporter.rounds(&config).expect("the account can be set up");
         rounds.poll().await;

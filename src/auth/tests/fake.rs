@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::super::http::{Bounds, Observer, Transport};
+use super::super::proxy::Proxy;
 use crate::config::{Account, CredentialSource, Endpoint, Region};
 use crate::model::{AccountName, Timestamp};
 
@@ -155,5 +156,5 @@ pub(super) fn transport() -> (Transport, Arc<Told>) {
     let told = Arc::new(Told::default());
     let bounds = Bounds { request: Duration::from_secs(5), connect: Duration::from_secs(5), body: 1 << 20 };
     let observer: Arc<dyn Observer> = Arc::<Told>::clone(&told);
-    (Transport::new(bounds, None, None, observer).unwrap(), told)
+    (Transport::new(bounds, Proxy::default(), None, observer).unwrap(), told)
 }

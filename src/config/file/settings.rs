@@ -113,8 +113,10 @@ impl Reader<'_> {
         self.set(&mut account.endpoint, "endpoint", raw.endpoint.as_ref(), read);
         self.set(&mut account.iam_endpoint, "iam_endpoint", raw.iam_endpoint.as_ref(), read);
         if chain && raw.endpoint.is_none() {
-            let endpoint = self.variables.sms_endpoint(&account.region);
-            account.endpoint = self.noted(endpoint).unwrap_or_else(|| account.endpoint.clone());
+            let endpoints = self.variables.sms_endpoints(&account.region);
+            if let Some(endpoints) = self.noted(endpoints) {
+                (account.endpoint, account.other_endpoints) = endpoints;
+            }
         }
         if chain && raw.iam_endpoint.is_none() {
             let endpoint = self.variables.iam_endpoint();

@@ -6,7 +6,6 @@ use http::header::DATE;
 
 use super::Ended;
 use super::report::Diagnosis;
-use crate::auth::Environment;
 use crate::auth::http::{Answer, Transport, TransportError};
 use crate::config::{Account, CredentialSource, Endpoint};
 use crate::model::Timestamp;
@@ -17,6 +16,38 @@ const LARGEST_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// A clock that is kept by NTP is never so far off.
 const ODD_SKEW: Duration = Duration::from_secs(60);
+
+/// The account with the first of its endpoints to which a connection can be made in front.
+pub(super) async fn with_reachable_endpoint(
+    account: &Account,
+    transport: &Transport,
+    diagnosis: &mut Diagnosis,
+) -> Account {
+    let endpoints: Vec<&Endpoint> = [&account.endpoint].into_iter().chain(&account.other_endpoints).collect();
+    let mut doubts = Vec::new();
+    for (number, endpoint) in endpoints.iter().enumerate().filter(|_| endpoints.len() > 1) {
+        match transport.send("doctor", unsigned(endpoint)).await {
+            Err(error @ (TransportError::Connect(_) | TransportError::Setup(_))) => {
+                doubts.push(format!("{endpoint}: {}; the next of its endpoints is used", causes(&error)));
+            }
+            Ok(_) | Err(_) => {
+                for doubt in doubts {
+                    diagnosis.doubt("migration service", doubt, "correct the list of endpoints");
+                }
+                let (before, after) = endpoints.split_at(number);
+                let others = after.iter().skip(1).chain(before).copied().cloned().collect();
+                return Account { endpoint: (*endpoint).clone(), other_endpoints: others, ..account.clone() };
+            }
+        }
+    }
+    account.clone()
+}
+
+/// A request that shows nobody: any status will do, for whoever answers is there.
+fn unsigned(endpoint: &Endpoint) -> http::Request<bytes::Bytes> {
+    let request = http::Request::get(format!("{}/", endpoint.origin())).body(bytes::Bytes::new());
+    request.expect("an endpoint is a valid origin")
+}
 
 /// Examines the way to the migration service, and to the identity service where it is needed.
 pub(super) async fn examine(
@@ -33,14 +64,13 @@ pub(super) async fn examine(
     } else {
         diagnosis.skip("identity service", "not needed: keys and project_id are given");
     }
-    // A service on this machine is asked past every proxy.
-    let proxied =
-        !account.endpoint.is_loopback() && (account.proxy.is_some() || proxy_of(&surroundings.environment));
+    proxies(&endpoints, transport, diagnosis);
     let mut answers = Vec::new();
     let mut reached = Ok(());
     for (name, endpoint) in endpoints {
+        let proxied = transport.is_proxied(endpoint);
         if proxied {
-            diagnosis.skip(name, "a proxy is set, which resolves names itself");
+            diagnosis.skip(name, "the proxy resolves names itself");
         } else if resolve(name, endpoint, diagnosis).await.is_err() {
             reached = Err(Ended);
             continue;
@@ -62,9 +92,16 @@ fn asks_iam(account: &Account) -> bool {
     !keys || account.project_id.is_none()
 }
 
-fn proxy_of(environment: &Environment) -> bool {
-    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    names.into_iter().any(|name| environment.variable(name).is_some())
+/// Says which proxy leads to each endpoint, once where it is the same for all.
+fn proxies(endpoints: &[(&str, &Endpoint)], transport: &Transport, diagnosis: &mut Diagnosis) {
+    let mut told = Vec::new();
+    for (_, endpoint) in endpoints {
+        let proxy = transport.proxy_for(endpoint);
+        if !told.contains(&proxy) {
+            diagnosis.well("proxy", proxy.clone());
+            told.push(proxy);
+        }
+    }
 }
 
 async fn resolve(name: &str, endpoint: &Endpoint, diagnosis: &mut Diagnosis) -> Result<(), Ended> {
@@ -98,10 +135,7 @@ async fn connect(
     diagnosis: &mut Diagnosis,
 ) -> Result<Answer, Ended> {
     let origin = endpoint.origin();
-    let request = http::Request::get(format!("{origin}/")).body(bytes::Bytes::new());
-    let request = request.expect("an endpoint is a valid origin");
-    // Unsigned, and any status will do: whoever answers is there.
-    match transport.send("doctor", request).await {
+    match transport.send("doctor", unsigned(endpoint)).await {
         Ok(answer) => {
             let secure =
                 if origin.starts_with("https:") { "TLS holds" } else { "without TLS, on this machine only" };
@@ -140,7 +174,11 @@ fn advice(error: &TransportError, told: &str, proxied: bool) -> &'static str {
         TransportError::Connect(_) | TransportError::Timeout(_) => {
             "open the firewall for outgoing HTTPS to this host, or set HTTPS_PROXY or the account's proxy"
         }
-        TransportError::TooLong(_) | TransportError::Broken(_) => {
+        TransportError::Setup(_) => {
+            "install the package ca-certificates, or name the file of this machine's root certificates in \
+             SSL_CERT_FILE"
+        }
+        TransportError::TooLong(_) | TransportError::Broken(_) | TransportError::Encoding(_) => {
             "something else than the service answers: check the endpoint and any proxy in between"
         }
     }

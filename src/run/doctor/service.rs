@@ -140,7 +140,7 @@ async fn key(
     if answer.status == StatusCode::UNAUTHORIZED {
         let refusal = Refusal::read(answer.status, &answer.headers, &answer.body);
         diagnosis.fail("key", format!("refused: {refusal}"), advice_on_refusal(&refusal));
-        client.authenticator().refused(ticket).await;
+        client.authenticator().refused(ticket, &refusal.to_string()).await;
         return Err(Ended);
     }
     client.authenticator().accepted(ticket);

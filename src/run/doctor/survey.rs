@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::report::Diagnosis;
+use crate::auth::Guards;
 use crate::cli::Pace;
 use crate::config::{Account, Config};
 use crate::run::{Exporter, Surroundings};
@@ -15,10 +16,11 @@ pub(super) async fn examine(
     account: &Account,
     config: &Config,
     surroundings: &Surroundings,
+    guards: &Guards,
     diagnosis: &mut Diagnosis,
 ) {
     let alone = Config { accounts: vec![account.clone()], ..config.clone() };
-    let exporter = Exporter::new(surroundings.clone(), CancellationToken::new());
+    let exporter = Exporter::new(surroundings.clone(), CancellationToken::new()).guarded_by(guards.clone());
     let mut rounds = match exporter.rounds(&alone) {
         Ok(rounds) => rounds,
         Err(error) => {

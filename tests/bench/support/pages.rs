@@ -46,7 +46,8 @@ async fn make(sources: usize, directory: &Path) {
     let serving = tokio_util::task::TaskTracker::new();
     serving.spawn(simulator.serve(listener, stop.clone()));
     let account = account(&origin, &keys.ak, &keys.sk, &keys.project_id);
-    let transport = transport(&account, Arc::new(Unobserved)).expect("a transport");
+    let transport =
+        transport(&account, &Environment::new(|_| None), Arc::new(Unobserved)).expect("a transport");
     let asks = Authenticator::new(&account, transport.clone(), Environment::new(|_| None));
     for (path, key, limit) in LISTS {
         let objects = list(&asks, &transport, path, key, limit).await;

