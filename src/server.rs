@@ -18,6 +18,7 @@ mod accept;
 mod auth;
 mod body;
 mod connection;
+mod connections;
 mod direct;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -27,6 +28,8 @@ mod listen;
 mod rate;
 mod routes;
 mod scrape;
+mod slots;
+mod stream;
 pub mod webconfig;
 
 #[cfg(test)]
@@ -62,9 +65,9 @@ pub struct Settings {
 /// What a client may take of the exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// Connections at once, `--web.max-connections`, at least one; for further ones those idle longest are closed.
     pub connections: usize,
-    /// Scrapes at once, `--web.max-requests`; further ones get 503. 0 is no limit.
+    /// Scrapes at once, `--web.max-requests`; for further ones slow ones are cut, else they get 503. 0 is no limit.
     pub scrapes: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,
@@ -98,6 +101,10 @@ pub struct Hooks {
     pub families: Arc<FamiliesOf>,
     /// Told of every response: the route (a closed set, `other` for what does not exist) and the status.
     pub answered: Arc<dyn Fn(&'static str, u16) + Send + Sync>,
+    /// Told how many connections are open, whenever that changes.
+    pub connections: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Told of what is ended to make room for others: a `connection` or a `scrape`.
+    pub evicted: Arc<dyn Fn(&'static str) + Send + Sync>,
     /// Reads the configuration anew; the error is a sentence for the one who asked.
     pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }
@@ -139,6 +146,23 @@ impl Default for Limits {
             idle_time: Duration::from_secs(5 * 60),
             stall_time: Duration::from_secs(15),
             response_time: Duration::from_secs(60),
+        }
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Hooks {
+    /// Nothing to serve, and nobody to tell.
+    fn none() -> Self {
+        Self {
+            published: Published::default(),
+            own: Arc::new(|| "# EOF\n".to_owned()),
+            landing: Arc::new(Landing::default),
+            families: Arc::new(|_| None),
+            answered: Arc::new(|_, _| {}),
+            connections: Arc::new(|_| {}),
+            evicted: Arc::new(|_| {}),
+            reload: Arc::new(|| Box::pin(async { Ok(()) })),
         }
     }
 }

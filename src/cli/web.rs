@@ -30,7 +30,11 @@ pub struct WebOptions {
     /// Use the sockets that systemd hands over instead of listening on addresses
     #[arg(long = "web.systemd-socket", id = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
-    /// Requests that are answered at once at most; 0 sets no bound
+    /// Connections that are open at once at most; for a further one the one idle longest is closed
+    #[arg(long = "web.max-connections", id = "web.max-connections", value_name = "N", global = true)]
+    #[arg(default_value = "512", value_parser = max_connections)]
+    pub max_connections: usize,
+    /// Scrapes that are answered at once at most, half of them to one address; 0 sets no bound
     #[arg(long = "web.max-requests", id = "web.max-requests", value_name = "N", global = true)]
     #[arg(default_value = "40", value_parser = max_requests)]
     pub max_requests: usize,
@@ -107,6 +111,10 @@ impl fmt::Display for ListenAddress {
 
 fn max_requests(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "expected a whole number, 0 for no bound".to_owned())
+}
+
+fn max_connections(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number above 0".to_owned())
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {

@@ -48,21 +48,27 @@ fn settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(Settings {
         telemetry_path: cli.web.telemetry_path.clone(),
         enable_lifecycle: cli.web.enable_lifecycle,
-        limits: Limits { scrapes: cli.web.max_requests, ..Limits::default() },
+        limits: Limits {
+            connections: cli.web.max_connections,
+            scrapes: cli.web.max_requests,
+            ..Limits::default()
+        },
         web: web.transpose().map_err(Misuse::from_display)?.map(Arc::new),
         ..Settings::default()
     })
 }
 
 fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
-    let (own, counted, facts, reloaded) =
-        (exporter.own().clone(), exporter.own().clone(), exporter.clone(), (cli.clone(), exporter.clone()));
+    let [own, counted, open, evicted] = std::array::from_fn(|_| exporter.own().clone());
+    let (facts, reloaded) = (exporter.clone(), (cli.clone(), exporter.clone()));
     Hooks {
         published: exporter.published().clone(),
         own: Arc::new(move || own.text()),
         landing: Arc::new(move || landing(&facts)),
         families: Arc::new(families_of),
         answered: Arc::new(move |path, code| counted.served(path, code)),
+        connections: Arc::new(move |count| open.connections(count)),
+        evicted: Arc::new(move |resource| evicted.evicted(resource)),
         reload: Arc::new(move || {
             let (cli, exporter) = reloaded.clone();
             Box::pin(async move { reload(&cli, &exporter).map_err(|error| error.to_string()) })

@@ -3,15 +3,16 @@
 use super::auth::Verdict;
 use super::auth::Verifier;
 use super::body::Sent;
+use super::connections::{Caller, Connections};
 use super::guard::Busy;
 use super::landing;
-use super::scrape::{Places, scrape};
+use super::scrape::scrape;
+use super::slots::{Slot, Slots};
 use super::{Hooks, Settings};
 use crate::exposition::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// All that answering a request needs.
@@ -19,15 +20,16 @@ use tokio::time::Instant;
 pub(super) struct Site {
     pub(super) settings: Settings,
     hooks: Hooks,
-    places: Places,
+    slots: Arc<Slots>,
+    pub(super) connections: Arc<Connections>,
     verifier: Verifier,
 }
 
-/// A response and the place among the scrapes that it holds.
+/// A response and the slot among the scrapes that it holds.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) response: Response<Body>,
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Option<Slot>,
 }
 
 /// What there is.
@@ -80,16 +82,17 @@ impl Route {
 
 impl Site {
     pub(super) fn new(settings: Settings, hooks: Hooks) -> Arc<Self> {
-        let places = Places::new(settings.limits.scrapes);
-        Arc::new(Self { settings, hooks, places, verifier: Verifier::default() })
+        let slots = Slots::new(settings.limits.scrapes, hooks.clone());
+        let connections = Connections::new(settings.limits.connections, hooks.clone());
+        Arc::new(Self { settings, hooks, slots, connections, verifier: Verifier::default() })
     }
 
     /// Answers a request, whatever it is.
-    pub(super) async fn answer<B>(&self, request: Request<B>, busy: Busy) -> Response<Sent> {
+    pub(super) async fn answer<B>(&self, request: Request<B>, caller: Caller, busy: Busy) -> Response<Sent> {
         let route = Route::of(request.uri().path(), &self.settings.telemetry_path);
         let mut reply = match self.refusal(&request).await {
             Some(refusal) => refusal,
-            None => self.dispatch(route, &request).await,
+            None => self.dispatch(route, &request, &caller).await,
         };
         self.add_headers(&mut reply);
         let (mut head, mut body) = reply.response.into_parts();
@@ -98,7 +101,7 @@ impl Site {
         if request.method() == Method::HEAD {
             body = Body::default();
         }
-        Response::from_parts(head, Sent::new(body, busy, reply.place))
+        Response::from_parts(head, Sent::new(body, busy, reply.slot, caller.stream()))
     }
 
     /// The rate limit and the password, in the order of Prometheus' toolkit.
@@ -121,7 +124,7 @@ impl Site {
         }
     }
 
-    async fn dispatch<B>(&self, route: Route, request: &Request<B>) -> Reply {
+    async fn dispatch<B>(&self, route: Route, request: &Request<B>, caller: &Caller) -> Reply {
         let Some((methods, allow)) = route.allowed() else {
             return text(StatusCode::NOT_FOUND, "There is nothing here.");
         };
@@ -131,7 +134,7 @@ impl Site {
             return reply;
         }
         match route {
-            Route::Metrics => scrape(request, &self.hooks, &self.places),
+            Route::Metrics => scrape(request, &self.hooks, &self.slots, caller),
             Route::Landing => self.landing(),
             Route::Healthy => text(StatusCode::OK, "Healthy."),
             Route::Ready => self.readiness(),
@@ -149,7 +152,7 @@ impl Site {
         let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Reply { response, place: None }
+        Reply { response, slot: None }
     }
 
     /// Ready once, ready for ever: what the cloud does later shows in the metrics.
@@ -192,5 +195,5 @@ pub(super) fn text(status: StatusCode, line: &str) -> Reply {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Reply { response, place: None }
+    Reply { response, slot: None }
 }
