@@ -30,6 +30,7 @@ mod routes;
 mod scrape;
 mod slots;
 mod stream;
+mod turns;
 pub mod webconfig;
 
 #[cfg(test)]

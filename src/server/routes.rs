@@ -90,7 +90,7 @@ impl Site {
     /// Answers a request, whatever it is.
     pub(super) async fn answer<B>(&self, request: Request<B>, caller: Caller, busy: Busy) -> Response<Sent> {
         let route = Route::of(request.uri().path(), &self.settings.telemetry_path);
-        let mut reply = match self.refusal(&request).await {
+        let mut reply = match self.refusal(&request, &caller).await {
             Some(refusal) => refusal,
             None => self.dispatch(route, &request, &caller).await,
         };
@@ -105,12 +105,12 @@ impl Site {
     }
 
     /// The rate limit and the password, in the order of Prometheus' toolkit.
-    async fn refusal<B>(&self, request: &Request<B>) -> Option<Reply> {
+    async fn refusal<B>(&self, request: &Request<B>, caller: &Caller) -> Option<Reply> {
         let web = self.settings.web.as_ref()?.current();
         if web.rate.as_ref().is_some_and(|bucket| !bucket.take(Instant::now())) {
             return Some(text(StatusCode::TOO_MANY_REQUESTS, "Too many requests."));
         }
-        match self.verifier.verify(&web.users, request.headers()).await {
+        match self.verifier.verify(&web.users, request.headers(), caller.peer()).await {
             Verdict::Welcome => None,
             Verdict::Overloaded => {
                 Some(text(StatusCode::SERVICE_UNAVAILABLE, "Too many passwords are being checked."))
