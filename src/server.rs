@@ -25,6 +25,7 @@ pub(crate) mod fuzzing;
 mod guard;
 mod landing;
 mod listen;
+mod origin;
 mod rate;
 mod routes;
 mod scrape;
@@ -51,8 +52,12 @@ use webconfig::WebConfig;
 /// How the web side is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the metrics are, for example `/metrics`.
+    /// Where the metrics are below the prefix, for example `/metrics`.
     pub telemetry_path: String,
+    /// What every path begins with, for example `/sms`; empty, or a path without a slash at its end.
+    pub route_prefix: String,
+    /// The origin under which others know the exporter, for example `https://example.com`.
+    pub external_origin: Option<String>,
     /// Whether `/-/reload` may be used.
     pub enable_lifecycle: bool,
     /// What a client may take.
@@ -128,6 +133,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             telemetry_path: "/metrics".to_owned(),
+            route_prefix: String::new(),
+            external_origin: None,
             enable_lifecycle: false,
             limits: Limits::default(),
             grace: Duration::from_secs(5),

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exporter, GRACE, Misuse, signals};
-use crate::cli::{BUILD, Cli};
+use crate::cli::{BUILD, Cli, ExternalUrl};
 use crate::config::{Config, ConfigErrors};
 use crate::metrics::{Subject, all};
 use crate::model::Collector;
@@ -39,7 +39,7 @@ fn listeners(cli: &Cli) -> anyhow::Result<Vec<std::net::TcpListener>> {
     if cli.web.systemd_socket {
         return Ok(server::activated()?);
     }
-    let bind = |address: &crate::cli::ListenAddress| server::bind(&address.to_string());
+    let bind = |address: &crate::cli::ListenAddress| server::bind(&address.to_string(), address.candidates());
     Ok(cli.web.listen_addresses.iter().map(bind).collect::<Result<_, _>>()?)
 }
 
@@ -47,6 +47,8 @@ fn settings(cli: &Cli) -> anyhow::Result<Settings> {
     let web = cli.web.config_file.as_deref().map(server::webconfig::WebConfig::load);
     Ok(Settings {
         telemetry_path: cli.web.telemetry_path.clone(),
+        route_prefix: cli.web.route_prefix().to_owned(),
+        external_origin: cli.web.external_url.as_ref().and_then(ExternalUrl::origin),
         enable_lifecycle: cli.web.enable_lifecycle,
         limits: Limits {
             connections: cli.web.max_connections,

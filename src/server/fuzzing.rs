@@ -19,7 +19,7 @@ const STATUSES: [u16; 5] = [200, 400, 404, 405, 503];
 pub(crate) fn request(data: &[u8]) {
     let mut lines = data.splitn(4, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
-    let mut request = Request::builder().method(line()).uri(line());
+    let mut request = Request::builder().method(line()).uri(line()).header(header::HOST, "exporter");
     for name in [header::ACCEPT, header::ACCEPT_ENCODING] {
         if let Ok(value) = HeaderValue::from_bytes(line()) {
             request = request.header(name, value);

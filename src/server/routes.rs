@@ -6,6 +6,7 @@ use super::body::Sent;
 use super::connections::{Caller, Connections};
 use super::guard::Busy;
 use super::landing;
+use super::origin::{host_problem, is_cross_site};
 use super::scrape::scrape;
 use super::slots::{Slot, Slots};
 use super::{Hooks, Settings};
@@ -40,14 +41,21 @@ enum Route {
     Healthy,
     Ready,
     Reload,
+    /// Where the prefix is missing or has no slash behind it: the landing page is elsewhere.
+    Elsewhere,
     Other,
 }
 
 impl Route {
-    fn of(path: &str, telemetry_path: &str) -> Self {
+    fn of(path: &str, settings: &Settings) -> Self {
+        let Settings { telemetry_path, route_prefix, .. } = settings;
+        let Some(path) = path.strip_prefix(route_prefix.as_str()) else {
+            return if path == "/" { Self::Elsewhere } else { Self::Other };
+        };
         match path {
             // First, because the metrics may be at `/`.
             path if path == telemetry_path => Self::Metrics,
+            "" if !route_prefix.is_empty() => Self::Elsewhere,
             "/" => Self::Landing,
             "/-/healthy" => Self::Healthy,
             "/-/ready" => Self::Ready,
@@ -60,7 +68,7 @@ impl Route {
     fn label(self) -> &'static str {
         match self {
             Self::Metrics => "/metrics",
-            Self::Landing => "/",
+            Self::Landing | Self::Elsewhere => "/",
             Self::Healthy => "/-/healthy",
             Self::Ready => "/-/ready",
             Self::Reload => "/-/reload",
@@ -71,7 +79,7 @@ impl Route {
     /// What may be done with it, as Allow says it; nothing for what does not exist.
     fn allowed(self) -> Option<(&'static [Method], &'static str)> {
         match self {
-            Self::Metrics | Self::Landing | Self::Healthy | Self::Ready => {
+            Self::Metrics | Self::Landing | Self::Elsewhere | Self::Healthy | Self::Ready => {
                 Some((&[Method::GET, Method::HEAD], "GET, HEAD"))
             }
             Self::Reload => Some((&[Method::POST, Method::PUT], "POST, PUT")),
@@ -89,7 +97,7 @@ impl Site {
 
     /// Answers a request, whatever it is.
     pub(super) async fn answer<B>(&self, request: Request<B>, caller: Caller, busy: Busy) -> Response<Sent> {
-        let route = Route::of(request.uri().path(), &self.settings.telemetry_path);
+        let route = Route::of(request.uri().path(), &self.settings);
         let mut reply = match self.refusal(&request, &caller).await {
             Some(refusal) => refusal,
             None => self.dispatch(route, &request, &caller).await,
@@ -104,8 +112,11 @@ impl Site {
         Response::from_parts(head, Sent::new(body, busy, reply.slot, caller.stream()))
     }
 
-    /// The rate limit and the password, in the order of Prometheus' toolkit.
+    /// The Host, then the rate limit and the password in the order of Prometheus' toolkit.
     async fn refusal<B>(&self, request: &Request<B>, caller: &Caller) -> Option<Reply> {
+        if let Some(problem) = host_problem(request) {
+            return Some(text(StatusCode::BAD_REQUEST, problem));
+        }
         let web = self.settings.web.as_ref()?.current();
         if web.rate.as_ref().is_some_and(|bucket| !bucket.take(Instant::now())) {
             return Some(text(StatusCode::TOO_MANY_REQUESTS, "Too many requests."));
@@ -138,9 +149,21 @@ impl Site {
             Route::Landing => self.landing(),
             Route::Healthy => text(StatusCode::OK, "Healthy."),
             Route::Ready => self.readiness(),
-            Route::Reload => self.reload().await,
+            Route::Elsewhere => self.elsewhere(request.uri().path()),
+            Route::Reload => self.reload(request).await,
             Route::Other => text(StatusCode::NOT_FOUND, "There is nothing here."),
         }
+    }
+
+    /// To the landing page, relative to where the request came, as a proxy may have taken a part of the path off.
+    fn elsewhere(&self, path: &str) -> Reply {
+        let prefix = self.settings.route_prefix.trim_start_matches('/');
+        let target = if path == "/" { prefix } else { prefix.rsplit('/').next().unwrap_or(prefix) };
+        let mut reply = text(StatusCode::FOUND, "See the landing page.");
+        if let Ok(location) = HeaderValue::from_str(&format!("./{target}/")) {
+            reply.response.headers_mut().insert(header::LOCATION, location);
+        }
+        reply
     }
 
     fn landing(&self) -> Reply {
@@ -163,12 +186,15 @@ impl Site {
         }
     }
 
-    async fn reload(&self) -> Reply {
+    async fn reload<B>(&self, request: &Request<B>) -> Reply {
         if !self.settings.enable_lifecycle {
             return text(
                 StatusCode::FORBIDDEN,
                 "Lifecycle API is not enabled; --web.enable-lifecycle does that.",
             );
+        }
+        if is_cross_site(request, self.settings.external_origin.as_deref()) {
+            return text(StatusCode::FORBIDDEN, "Another site asks for this; it is refused.");
         }
         match (self.hooks.reload)().await {
             Ok(()) => text(StatusCode::OK, "Reloaded."),
