@@ -102,7 +102,7 @@ async fn a_connection_beyond_the_limit_is_served_and_the_one_idle_longest_is_clo
 async fn slow_readers_make_room_for_others_of_their_own_address() {
     let running = Running::start(limited(|limits| limits.scrapes = 4));
     running.published.publish(big_page());
-    let mut crowd = vec![stuck(&running).await, stuck(&running).await];
+    let mut crowd = [stuck(&running).await, stuck(&running).await];
     let served = async {
         loop {
             let answer = get(running.address, "/metrics").await;

@@ -335,7 +335,9 @@ async fn long_pages_come_whole_however_requests_are_strung_together() {
 
 #[tokio::test]
 async fn a_page_that_is_replaced_while_it_is_sent_is_sent_to_its_end() {
-    let running = Running::start(Settings::default());
+    // On a busy machine the first reader waits longer for the second than a reader may.
+    let limits = Limits { stall_time: 10 * SOON, response_time: 10 * SOON, ..Limits::default() };
+    let running = Running::start(Settings { limits, ..Settings::default() });
     running.published.publish(long_page(7));
     let mut socket = TcpStream::connect(running.address).await.expect("the server listens");
     socket.write_all(request("GET", "/metrics", &[]).as_bytes()).await.expect("it is taken");

@@ -118,8 +118,7 @@ async fn evicted_for_another(stall_time: Duration) -> Vec<&'static str> {
     };
     assert_eq!(asked, 1);
     running.end().await;
-    let evicted = evicted.lock().unwrap().clone();
-    evicted
+    evicted.lock().unwrap().clone()
 }
 
 /// Whether a scrape over HTTP/1.1 gets its page; no more than the beginning is read.
