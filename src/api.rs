@@ -1,20 +1,23 @@
 //! The SMS API: one method per operation, complete lists or an error.
 //!
-//! Every request is signed by [`crate::auth`], waits for its turn at the `governor`, is repeated where a
+//! Every request is signed by [`crate::auth`], waits for its turn by `throttle`, is repeated where a
 //! moment later may help, and ends as a model value or an [`ApiError`]. Nothing here asks for a secret
 //! or takes a command from the agents' queue: the operations below are all there are.
 
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod governor;
 mod list;
-mod retry;
 mod slices;
+mod throttle;
 mod wire;
 
+#[cfg(test)]
+pub(crate) use list::{Order as ListOrder, tests as list_tests};
+
 pub use error::{ApiError, Refusal};
-pub use list::List;
+pub use list::{List, Reread};
+pub use throttle::Priority;
 pub use wire::{Notes, PageError};
 
 pub use crate::auth::http::Observer;
@@ -29,7 +32,8 @@ use crate::auth::http::{Answer, Transport};
 use crate::auth::{Authenticator, Ticket};
 use crate::config::Account;
 use crate::model::{Clock, Consistency, MigrationError, Overview, Source, SpeedRule, Task, TaskId};
-use governor::Governor;
+use list::Order;
+use throttle::RateLimiter;
 use wire::{DecodedPage, FromWire, Known, Units};
 
 /// The code of a task that has no speed rules.
@@ -44,15 +48,15 @@ pub struct Client {
     retry_base: Duration,
     authenticator: Authenticator,
     transport: Transport,
-    governor: Governor,
+    limiter: RateLimiter,
     clock: Clock,
     sources: Memory<Source>,
     tasks: Memory<Task>,
     errors: Memory<MigrationError>,
 }
 
-/// What the last complete list was made of.
-type Memory<T> = Mutex<Arc<Known<T>>>;
+/// What the last list was made of, and what is known of its order.
+type Memory<T> = Mutex<(Arc<Known<T>>, Order)>;
 
 /// One operation: the name that metrics know it by, and its path.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +96,8 @@ impl Client {
     /// A client of the account's service.
     #[must_use]
     pub fn new(account: &Account, authenticator: Authenticator, transport: Transport, clock: Clock) -> Self {
+        let limiter = RateLimiter::new(&account.limits);
+        transport.observer().rate(limiter.rate());
         let filter = |key, value: &Option<String>| value.clone().map(|value| (key, value));
         let project = filter("enterprise_project_id", &account.enterprise_project_id);
         let migproject = filter("migproject", &account.migproject);
@@ -101,7 +107,7 @@ impl Client {
             concurrency: account.limits.concurrency,
             retry_base: account.limits.retry_base,
             authenticator,
-            governor: Governor::new(&account.limits, Arc::clone(transport.observer())),
+            limiter,
             transport,
             clock,
             sources: Memory::default(),
@@ -150,7 +156,7 @@ impl Client {
     /// A request that fails, or an answer without a count.
     pub async fn overview(&self, deadline: Instant) -> Result<(Overview, Notes), ApiError> {
         let operation = Operation { name: "show_overview", path: "/v3/sources/overview" };
-        let answer = self.get(operation, &[], deadline).await?;
+        let answer = self.get(operation, &[], (Priority::List, deadline)).await?;
         read(&answer.body, wire::overview)
     }
 
@@ -162,11 +168,11 @@ impl Client {
     pub async fn speed_rules(
         &self,
         task: &TaskId,
-        deadline: Instant,
+        when: (Priority, Instant),
     ) -> Result<(Vec<SpeedRule>, Notes), ApiError> {
         let path = format!("/v3/tasks/{}/speed-limit", segment(task.as_str()));
         let operation = Operation { name: "show_speed_limits", path: &path };
-        match self.get(operation, &[], deadline).await {
+        match self.get(operation, &[], when).await {
             Err(ApiError::Refused(refusal)) if refusal.is_absence(NO_SPEED_LIMIT) => Ok(Default::default()),
             answer => read(&answer?.body, wire::speed_rules),
         }
@@ -180,11 +186,11 @@ impl Client {
     pub async fn consistency(
         &self,
         task: &TaskId,
-        deadline: Instant,
+        when: (Priority, Instant),
     ) -> Result<(Option<Consistency>, Notes), ApiError> {
         let path = format!("/v3/tasks/{}/consistency-result", segment(task.as_str()));
         let operation = Operation { name: "show_consistency_result", path: &path };
-        match self.get(operation, &[], deadline).await {
+        match self.get(operation, &[], when).await {
             Err(ApiError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => {
                 Ok(Default::default())
             }
@@ -198,17 +204,18 @@ impl Client {
         memory: &Memory<T>,
         deadline: Instant,
     ) -> Result<List<T>, ApiError> {
-        let known = Arc::clone(&memory.lock().unwrap_or_else(PoisonError::into_inner));
-        let reading = Reading { client: self, list, state: None, known: &known, deadline };
-        let mut whole = match reading.whole().await {
+        let (known, order) = memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reading = Reading { client: self, list, state: None, known: &known, order, deadline };
+        let mut read = match reading.whole().await {
             Err(ApiError::TooLong { count, .. }) if !(list.states)().is_empty() => {
                 slices::all(&(list.states)(), count, &reading).await?
             }
-            whole => whole?,
+            read => read?,
         };
-        let next = known.renewed(std::mem::take(&mut whole.decoded));
-        *memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-        Ok(whole)
+        let order = order.after(&read);
+        let next = known.renewed(std::mem::take(&mut read.decoded));
+        *memory.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(next), order);
+        Ok(read)
     }
 
     /// Gets an answer that is a success, repeating the request where that may help.
@@ -216,12 +223,22 @@ impl Client {
         &self,
         operation: Operation<'_>,
         query: &[(&str, &str)],
-        deadline: Instant,
+        (priority, deadline): (Priority, Instant),
     ) -> Result<Answer, ApiError> {
         let (mut attempt, mut renewed) = (1, false);
+        let mut throttled = None;
         loop {
-            let (error, wait) = match self.once(operation, query, deadline).await {
+            let (error, wait) = match self.once(operation, query, priority, deadline).await {
                 Ok(answer) => return Ok(answer),
+                // A refusal for the rate is the limiter's matter: it says when the next may go.
+                Err(Failure { error, .. }) if error.is_throttling() => {
+                    self.transport.observer().retry(operation.name, error.reason());
+                    throttled = Some(error);
+                    continue;
+                }
+                Err(Failure { error: ApiError::Deadline, .. }) => {
+                    return Err(throttled.unwrap_or(ApiError::Deadline));
+                }
                 Err(Failure { error, renew: true, .. }) if !renewed => {
                     renewed = true;
                     tracing::debug!(operation = operation.name, %error, "Credentials were refused; fetching new ones");
@@ -229,9 +246,10 @@ impl Client {
                 }
                 Err(Failure { error, retry_after, .. }) => (error, retry_after),
             };
-            let wait = retry::backoff(self.retry_base, attempt, retry::dice()).max(wait.unwrap_or_default());
+            let wait =
+                throttle::backoff(self.retry_base, attempt, throttle::jitter()).max(wait.unwrap_or_default());
             let in_time = Instant::now() + wait < deadline;
-            if !error.is_transient() || attempt == retry::ATTEMPTS || !in_time {
+            if !error.is_transient() || attempt == throttle::ATTEMPTS || !in_time {
                 return Err(error);
             }
             self.transport.observer().retry(operation.name, error.reason());
@@ -244,26 +262,31 @@ impl Client {
         &self,
         operation: Operation<'_>,
         query: &[(&str, &str)],
+        priority: Priority,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let Some(turn) = self.governor.turn(deadline).await else { return Err(ApiError::Deadline.into()) };
+        let permit = self.limiter.acquire(priority, deadline, &**self.transport.observer()).await;
+        let Some(permit) = permit else { return Err(ApiError::Deadline.into()) };
         let request = self.authenticator.get(operation.path, query, self.clock.now());
         let request = tokio::time::timeout_at(deadline, request).await.map_err(|_| ApiError::Deadline)?;
         let request = request.map_err(ApiError::Auth)?;
         let ticket = Ticket::of(&request);
         let answer = tokio::time::timeout_at(deadline, self.transport.send(operation.name, request));
         let answer = answer.await.map_err(|_| ApiError::Deadline)?.map_err(ApiError::Transport)?;
-        drop(turn);
         if answer.status.is_success() {
+            permit.passed();
             self.authenticator.accepted(ticket);
             return Ok(answer);
         }
         let refusal = Refusal::read(answer.status, &answer.headers, &answer.body);
-        let retry_after = retry::retry_after(&answer.headers, self.clock.now());
+        let retry_after = throttle::retry_after(&answer.headers, self.clock.now());
         if refusal.status == StatusCode::TOO_MANY_REQUESTS {
             self.transport.observer().throttled(operation.name);
-            self.governor.refused(retry_after, &refusal.message);
+            permit.refused(retry_after, &refusal.message);
+        } else {
+            permit.passed();
         }
+        self.transport.observer().rate(self.limiter.rate());
         let renew = self.verdict(ticket, &refusal).await;
         Err(Failure { error: ApiError::Refused(refusal), retry_after, renew })
     }
@@ -287,24 +310,25 @@ struct Reading<'a, T> {
     list: ListOperation,
     state: Option<&'static str>,
     known: &'a Known<T>,
+    order: Order,
     deadline: Instant,
 }
 
 impl<T: FromWire + Send + Sync> Reading<'_, T> {
     async fn whole(&self) -> Result<List<T>, ApiError> {
-        list::whole(self.list.limit, self.client.concurrency, self).await
+        list::whole(self.list.limit, self.client.concurrency, self.order, self).await
     }
 }
 
 impl<T: FromWire + Send + Sync> list::Pages<T> for Reading<'_, T> {
-    async fn page(&self, offset: u64) -> Result<DecodedPage<T>, ApiError> {
-        let Self { client, list, state, known, deadline } = self;
-        let (limit, offset) = (list.limit.to_string(), offset.to_string());
+    async fn page(&self, offset: u64, limit: u64) -> Result<DecodedPage<T>, ApiError> {
+        let Self { client, list, state, known, deadline, .. } = self;
+        let (limit, offset) = (limit.to_string(), offset.to_string());
         let mut query = vec![("limit", limit.as_str()), ("offset", offset.as_str())];
         query.extend(state.map(|state| ("state", state)));
         let filters = client.filters.iter().filter(|(key, _)| accepts(*list, key));
         query.extend(filters.map(|(key, value)| (*key, value.as_str())));
-        let answer = client.get(list.operation, &query, *deadline).await?;
+        let answer = client.get(list.operation, &query, (Priority::List, *deadline)).await?;
         wire::page(&answer.body, client.units, known).map_err(ApiError::Malformed)
     }
 }

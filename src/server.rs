@@ -107,6 +107,10 @@ pub struct Hooks {
     pub families: Arc<FamiliesOf>,
     /// Told of every response: the route (a closed set, `other` for what does not exist) and the status.
     pub answered: Arc<dyn Fn(&'static str, u16) + Send + Sync>,
+    /// Whether there is data to serve; a line for each account that is waited for where not.
+    pub ready: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
+    /// Whether what should go on by itself does; the error is a sentence for the one who asked.
+    pub healthy: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Told how many connections are open, whenever that changes.
     pub connections: Arc<dyn Fn(usize) + Send + Sync>,
     /// Told of what is ended to make room for others: a `connection` or a `scrape`.
@@ -168,6 +172,8 @@ impl Hooks {
             landing: Arc::new(Landing::default),
             families: Arc::new(|_| None),
             answered: Arc::new(|_, _| {}),
+            ready: Arc::new(|| Ok(())),
+            healthy: Arc::new(|| Ok(())),
             connections: Arc::new(|_| {}),
             evicted: Arc::new(|_| {}),
             reload: Arc::new(|| Box::pin(async { Ok(()) })),

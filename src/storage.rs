@@ -18,14 +18,15 @@ mod record;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use crate::metrics::Tally;
-use crate::model::{AccountName, Collector, Fleet, Timestamp};
+use crate::model::{AccountName, Collector, Fleet, SourceId, TaskId, Timestamp};
 
 pub use frame::Damage;
 
@@ -41,6 +42,12 @@ pub struct Memory {
     pub tally: Tally,
     /// When each collector last succeeded.
     pub last_success: BTreeMap<Collector, Timestamp>,
+    /// Sources that the last whole reading lacked, and whose removal the next may confirm.
+    pub absent_sources: Vec<SourceId>,
+    /// Tasks that the last whole reading lacked.
+    pub absent_tasks: Vec<TaskId>,
+    /// Since when a list lacks so much that it is not believed.
+    pub implausible_since: BTreeMap<Collector, Timestamp>,
 }
 
 /// The directory that accounts are kept in; it belongs to one exporter.
@@ -48,6 +55,8 @@ pub struct Memory {
 pub struct Store {
     directory: PathBuf,
     writing: Arc<Mutex<()>>,
+    /// Open and locked, where this process has claimed the directory.
+    claimed: Arc<OnceLock<File>>,
 }
 
 /// An account's place in the directory.
@@ -60,6 +69,26 @@ pub struct Shelf {
     file: String,
     account: AccountName,
     scope: String,
+}
+
+/// Why a directory is not this process's alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Another process has it.
+    #[error(
+        "{} is in use by another sms-exporter, and two would overwrite each other's counters: \
+         stop the other one, or give each its own --storage.path",
+        .0.display()
+    )]
+    InUse(PathBuf),
+    /// The directory cannot be made, or its file system knows no locks.
+    #[error("cannot lock {}", .path.display())]
+    Lock {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Why an account could not be kept.
@@ -110,14 +139,34 @@ impl Store {
     /// Keeps accounts in `directory`, which is made when something is kept.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), writing: Arc::default() }
+        Self { directory: directory.into(), writing: Arc::default(), claimed: Arc::default() }
+    }
+
+    /// Makes the directory, and claims it for this process until the last clone of the store is gone. The kernel
+    /// keeps the claim, so that it ends with the process however that ends.
+    ///
+    /// # Errors
+    ///
+    /// Another process has it, or it cannot be locked.
+    pub fn claim(&self) -> Result<(), ClaimError> {
+        let failed = |source| ClaimError::Lock { path: self.directory.clone(), source };
+        disk::make_directory(&self.directory).map_err(failed)?;
+        let directory = File::open(&self.directory).map_err(failed)?;
+        match directory.try_lock() {
+            Ok(()) => {
+                self.claimed.get_or_init(|| directory);
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => Err(ClaimError::InUse(self.directory.clone())),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     /// The place of an account. `scope` says what the account looks at, such as its region and project: the
     /// states of another scope are nothing to compare with, so only the counters are taken from them.
     #[must_use]
     pub fn shelf(&self, account: &AccountName, scope: impl Into<String>) -> Shelf {
-        let Self { directory, writing } = self.clone();
+        let Self { directory, writing, .. } = self.clone();
         Shelf { directory, writing, file: file_name(account), account: account.clone(), scope: scope.into() }
     }
 }

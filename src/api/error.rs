@@ -43,6 +43,21 @@ pub enum ApiError {
         /// How many can be read.
         reach: u64,
     },
+    /// A list that lost most of itself at once; it is believed when it goes on saying so.
+    #[error(
+        "the list lost {lost} of its {had} objects at once; it is believed when it has said so for ten minutes"
+    )]
+    Implausible {
+        /// How many objects were there.
+        had: u64,
+        /// How many of them are missing.
+        lost: u64,
+        /// `count`, where the service said it.
+        expected: Option<u64>,
+    },
+    /// A fault of the exporter's own.
+    #[error("a fault of the exporter: {0}")]
+    Panicked(String),
     /// The poll's time was over.
     #[error("the poll's time was over before the request could be made")]
     Deadline,
@@ -50,7 +65,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// Every value of [`Self::reason`].
-    pub const REASONS: [&'static str; 14] = [
+    pub const REASONS: [&'static str; 16] = [
         "auth",
         "connect",
         "timeout",
@@ -64,6 +79,8 @@ impl ApiError {
         "redirected",
         "malformed",
         "incomplete",
+        "implausible",
+        "panic",
         "deadline",
     ];
 
@@ -71,16 +88,21 @@ impl ApiError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Auth(_) => "auth",
-            Self::Transport(TransportError::Connect(_)) => "connect",
-            Self::Transport(TransportError::Timeout(_)) => "timeout",
-            Self::Transport(TransportError::TooLong(_)) => "too_long",
-            Self::Transport(TransportError::Broken(_)) => "broken",
-            Self::Refused(refusal) => refusal.reason(),
+            Self::Auth(error) => of_credentials(error),
+            Self::Transport(error) => of_transport(error),
+            Self::Refused(refusal) => of_status(refusal.status),
             Self::Malformed(_) => "malformed",
             Self::Incomplete { .. } | Self::TooLong { .. } => "incomplete",
+            Self::Implausible { .. } => "implausible",
+            Self::Panicked(_) => "panic",
             Self::Deadline => "deadline",
         }
+    }
+
+    /// Whether the service refused because it was asked too often.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Whether the same request may succeed a moment later.
@@ -94,8 +116,69 @@ impl ApiError {
             | Self::Malformed(_)
             | Self::Incomplete { .. }
             | Self::TooLong { .. }
+            | Self::Implausible { .. }
+            | Self::Panicked(_)
             | Self::Deadline => false,
         }
+    }
+
+    /// Whether the next poll may well succeed although nobody changes anything: then it need not wait for long.
+    #[must_use]
+    pub fn is_for_now(&self) -> bool {
+        self.is_transient()
+            || matches!(
+                self,
+                Self::Transport(TransportError::Timeout(_)) | Self::Incomplete { .. } | Self::Deadline
+            )
+    }
+
+    /// What a panic said.
+    pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Self::Panicked(text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_else(|| "a panic".to_owned()))
+    }
+}
+
+/// Why there are no credentials: a network that is gone, or a service that is ill, is no fault of theirs.
+fn of_credentials(error: &AuthError) -> &'static str {
+    match error.root() {
+        AuthError::Transport { source, .. } => of_transport(source),
+        AuthError::Failed { status, .. } => of_status(*status),
+        AuthError::Malformed { .. } => "malformed",
+        AuthError::Unavailable { .. }
+        | AuthError::Secret(_)
+        | AuthError::File { .. }
+        | AuthError::Setting { .. }
+        | AuthError::Setup(_)
+        | AuthError::Refused { .. }
+        | AuthError::NoProject { .. }
+        | AuthError::ManyProjects { .. }
+        | AuthError::NoDomain
+        | AuthError::Paused { .. }
+        | AuthError::Target
+        | AuthError::Characters
+        | AuthError::Shared(_) => "auth",
+    }
+}
+
+fn of_transport(error: &TransportError) -> &'static str {
+    match error {
+        TransportError::Connect(_) => "connect",
+        TransportError::Timeout(_) => "timeout",
+        TransportError::TooLong(_) => "too_long",
+        TransportError::Broken(_) => "broken",
+    }
+}
+
+fn of_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "unauthorized",
+        403 => "forbidden",
+        429 => "throttled",
+        400..=499 => "client_error",
+        // Never followed: it would carry the signature, and the client's trust, elsewhere.
+        300..=399 => "redirected",
+        _ => "server_error",
     }
 }
 
@@ -142,18 +225,6 @@ impl Refusal {
             code,
             message: plain(&without_token(&message.unwrap_or_else(|| text.into_owned())), LONGEST),
             request_id: header("x-request-id").or_else(in_body).map(|id| plain(&id, 64)),
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self.status.as_u16() {
-            401 => "unauthorized",
-            403 => "forbidden",
-            429 => "throttled",
-            400..=499 => "client_error",
-            // Never followed: it would carry the signature, and the client's trust, elsewhere.
-            300..=399 => "redirected",
-            _ => "server_error",
         }
     }
 
@@ -206,6 +277,28 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn the_reason_is_the_credentials_only_where_it_is_theirs() {
+        let (service, said) = ("the identity service", crate::auth::Said::default());
+        let timeout = || AuthError::Transport {
+            service,
+            source: TransportError::Timeout(std::time::Duration::from_secs(10)),
+        };
+        let failed = |status| AuthError::Failed { service, status, said: said.clone() };
+        let reasons = [
+            (timeout(), "timeout"),
+            (AuthError::Shared(timeout().into()), "timeout"),
+            (failed(StatusCode::BAD_GATEWAY), "server_error"),
+            (failed(StatusCode::TOO_MANY_REQUESTS), "throttled"),
+            (AuthError::Malformed { service, what: "a token" }, "malformed"),
+            (AuthError::NoDomain, "auth"),
+        ];
+        for (error, reason) in reasons {
+            assert_eq!(ApiError::Auth(error).reason(), reason);
+            assert!(ApiError::REASONS.contains(&reason));
+        }
     }
 
     #[test]

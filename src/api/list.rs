@@ -1,214 +1,269 @@
 //! A whole list out of its pages, with the proof that it is whole.
 //!
-//! Pages are read at once, within the governor's bounds. Because a list shifts while it is read, what
-//! came is held against the service's `count`; where they do not fit, the list is read once more, page
-//! by page, and if they still do not fit there is no list but an error.
+//! The service has neither snapshots nor cursors: an object that is deleted between two requests moves all behind
+//! it to the left, and the one that slips over the edge of a page is in none. So pages overlap: each begins on the
+//! last object of the page before it, and that object must come again at its head, while `count` stays the same.
+//! What stood in the list throughout is then in some page, whatever came and went.
+//!
+//! Pages are read at once, within the limits of the rate. A list that moved meanwhile is read again page by page,
+//! up to [`REREADS`] times: there, a seam that does not hold is looked for where it went. Where no reading holds,
+//! their union is the list, but what it lacks may still exist.
+//!
+//! A service whose order is not stable is known by seams that never hold although the counts fit, or by objects that
+//! changed places. Its list is the union of readings whose pages begin elsewhere each time, and whole when it has as
+//! many objects as the service counts.
 
-use std::collections::HashMap;
+mod reading;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::ApiError;
-use super::wire::{Decoded, DecodedPage, FromWire, Identity, Notes};
+use super::wire::{Decoded, DecodedPage, FromWire, Notes};
+use reading::{Placed, Reading, Seam, Union};
 
 /// The highest `offset` that the service accepts.
 pub(super) const LAST_OFFSET: u64 = 65_535;
 
-/// A complete list.
+/// How often a list that moved is read again within a poll.
+const REREADS: usize = 3;
+
+/// After so many pages that came no further than those before them, a reading page by page is over.
+const IDLE: u32 = 3;
+
+/// After so many readings in a row that held, the order of a list counts as stable again.
+const HELD_AGAIN: u32 = 10;
+
+/// A list as it was read.
 #[derive(Debug)]
 pub struct List<T> {
     /// The objects, ordered by id, each id once.
     pub objects: Vec<Arc<T>>,
     /// `count`, where the service said it.
     pub expected: Option<u64>,
-    /// Objects that came more than once and were dropped.
+    /// Objects that came more than once and were dropped, those by which pages overlap left out.
     pub duplicates: u64,
     /// What was odd.
     pub notes: Notes,
+    /// Whether it is proven that whatever existed throughout is in it. If not, an object that is not in it may
+    /// still exist.
+    pub whole: bool,
+    /// Why it was read again, once for each reading that did not hold.
+    pub rereads: Vec<Reread>,
+    /// Whether the order of the service's answers is known not to be stable.
+    pub order_unstable: bool,
     pub(super) decoded: Vec<Decoded<T>>,
 }
 
-/// What pages amount to, before it is proven.
-#[derive(Debug)]
-struct Reading<T> {
-    kept: Vec<Decoded<T>>,
-    count: Option<u64>,
-    /// Objects that came, those without an identity included.
-    received: u64,
-    /// Duplicates within a page: the service's own, because a page is one answer.
-    repeated: u64,
-    /// Duplicates across pages: perhaps the list shifted while it was read.
-    shifted: u64,
-    notes: Notes,
+/// Why a reading of a list did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reread {
+    /// An object that should have come again at the head of a page was not there.
+    Shifted,
+    /// `count` was not the same on every page.
+    CountChanged,
+    /// Objects of neighbouring pages changed places.
+    Reordered,
 }
 
-impl<T: FromWire> Reading<T> {
-    fn new(pages: Vec<DecodedPage<T>>) -> Self {
-        let mut reading = Self {
-            kept: Vec::new(),
-            count: None,
-            received: 0,
-            repeated: 0,
-            shifted: 0,
-            notes: Notes::default(),
-        };
-        // In which page each object came last.
-        let mut seen: HashMap<Key<'_>, usize> =
-            HashMap::with_capacity(pages.iter().map(|page| page.objects.len()).sum());
-        let mut is_new = Vec::with_capacity(seen.capacity());
-        for (at, page) in pages.iter().enumerate() {
-            for decoded in &page.objects {
-                let before = seen.insert(Key::of(decoded), at);
-                reading.repeated += u64::from(before == Some(at));
-                reading.shifted += u64::from(before.is_some_and(|before| before != at));
-                is_new.push(before.is_none());
-            }
-        }
-        drop(seen);
-        reading.received = to_u64(is_new.len());
-        let mut is_new = is_new.into_iter();
-        for page in pages {
-            reading.count = page.count.or(reading.count);
-            reading.notes.add(&page.notes);
-            for decoded in page.objects {
-                if is_new.next() == Some(true) {
-                    reading.notes.add(&decoded.notes);
-                    reading.kept.push(decoded);
-                }
-            }
-        }
-        reading
-    }
+impl Reread {
+    /// Every member.
+    pub const ALL: [Self; 3] = [Self::Shifted, Self::CountChanged, Self::Reordered];
 
-    /// Whether all that the service counts has come. Without a count, the empty page at the end is the proof.
-    fn is_whole(&self, earlier: Option<&Self>) -> bool {
-        let Some(count) = self.count else { return true };
-        let distinct = self.received - self.shifted;
-        // A service that repeats an object within a page may count it once or as often as it comes.
-        let counted_once = distinct - self.repeated == count;
-        // The same duplicates twice, and the count covers them: they are the service's own.
-        let steady = earlier
-            .is_some_and(|earlier| (earlier.received, earlier.shifted) == (self.received, self.shifted));
-        distinct == count || counted_once || (steady && self.received == count)
-    }
-
-    fn into_list(self) -> List<T> {
-        let mut objects: Vec<Arc<T>> =
-            self.kept.iter().filter_map(|decoded| decoded.object.clone()).collect();
-        // By id; what has none keeps the service's order (the sort is stable).
-        objects.sort_by(|a, b| a.identity().cmp(&b.identity()));
-        List {
-            objects,
-            expected: self.count,
-            duplicates: self.repeated + self.shifted,
-            notes: self.notes,
-            decoded: self.kept,
+    /// The `reason` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Shifted => "shifted",
+            Self::CountChanged => "count_changed",
+            Self::Reordered => "reordered",
         }
     }
 }
 
-/// By what an object is known to be a duplicate.
-#[derive(PartialEq, Eq, Hash)]
-enum Key<'a> {
-    Id(&'a str),
-    Bytes(u64),
+/// What is remembered of a list's order from one poll to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    unstable: bool,
+    held: u32,
 }
 
-impl<'a> Key<'a> {
-    fn of<T: FromWire>(decoded: &'a Decoded<T>) -> Self {
-        match decoded.object.as_deref().map(FromWire::identity) {
-            Some(Identity::Id(id)) => Self::Id(id),
-            Some(Identity::Bytes) | None => Self::Bytes(decoded.hash),
-        }
+impl Order {
+    /// What a list tells of the order, after what was known before it.
+    pub(crate) fn after<T>(self, list: &List<T>) -> Self {
+        let held = if list.order_unstable && list.rereads.is_empty() { self.held + 1 } else { 0 };
+        Self { unstable: list.order_unstable && held < HELD_AGAIN, held }
     }
 }
 
 /// Where pages come from.
 pub(super) trait Pages<T>: Sync {
-    /// The page of up to so many objects at an offset.
-    fn page(&self, offset: u64) -> impl Future<Output = Result<DecodedPage<T>, ApiError>> + Send;
+    /// The page of up to `limit` objects at an offset.
+    fn page(&self, offset: u64, limit: u64) -> impl Future<Output = Result<DecodedPage<T>, ApiError>> + Send;
 }
 
-/// Reads a list whole, from pages of up to `limit` objects.
+/// Reads a list, from pages of up to `limit` objects, until it is whole or was read often enough.
 ///
 /// # Errors
 ///
-/// A page that fails; [`ApiError::Incomplete`] where count and objects do not fit, twice;
+/// A page that fails; [`ApiError::Incomplete`] where count and objects do not fit although the list did not move;
 /// [`ApiError::TooLong`] where the list is longer than offsets reach.
 pub(super) async fn whole<T: FromWire>(
     limit: u64,
     concurrency: usize,
+    order: Order,
     pages: &impl Pages<T>,
 ) -> Result<List<T>, ApiError> {
-    let first = Reading::new(at_once(limit, concurrency, pages).await?);
-    if first.is_whole(None) {
-        return Ok(first.into_list());
+    let mut readings: Vec<Reading<T>> = Vec::new();
+    for attempt in 0..=REREADS {
+        let read = match attempt {
+            0 => at_once(limit, limit, concurrency, pages).await?,
+            _ if order.unstable => at_once(limit, begin(limit, attempt), concurrency, pages).await?,
+            _ => one_by_one(limit, pages).await?,
+        };
+        let reading = Reading::new(read);
+        if reading.holds(readings.last()) {
+            let rereads = readings.iter().filter_map(|reading| reading.fault).collect();
+            return Ok(List { order_unstable: order.unstable, ..reading.into_list(rereads) });
+        }
+        let moved = attempt > 0 && !order.unstable && reading.is_whole_though_moved();
+        // A list that did not move and does not fit its count will not fit it the next time.
+        let settled = attempt > 0 && reading.fault.is_none();
+        readings.push(reading);
+        if moved {
+            return Ok(Union::of(&readings).into_list(true, false));
+        }
+        if settled || (order.unstable && attempt > 0 && Union::of(&readings).has_all()) {
+            break;
+        }
     }
-    let second = Reading::new(one_by_one(limit, pages).await?);
-    if second.is_whole(Some(&first)) {
-        return Ok(second.into_list());
+    if let Some(last) = readings.last().filter(|_| readings.iter().all(|reading| reading.fault.is_none())) {
+        let (expected, received) = (last.count.unwrap_or_default(), to_u64(last.kept.len()) + last.repeated);
+        return Err(ApiError::Incomplete { expected, received });
     }
-    let expected = second.count.unwrap_or_default();
-    Err(ApiError::Incomplete { expected, received: second.received - second.shifted })
+    // The edges of pages were at the same places in most readings; what slips through there does not elsewhere.
+    for attempt in 1..=if order.unstable { 0 } else { 2 } {
+        if !Union::of(&readings).has_all() {
+            readings.push(Reading::new(at_once(limit, begin(limit, attempt), concurrency, pages).await?));
+        }
+    }
+    let unstable = order.unstable || is_unstable(&readings);
+    let union = Union::of(&readings);
+    let whole = union.has_all() && (unstable || union.counts_are_one());
+    Ok(union.into_list(whole, unstable))
 }
 
-async fn at_once<T>(
+/// How long the first page is, so that the edges of pages are elsewhere in each reading.
+const fn begin(limit: u64, attempt: usize) -> u64 {
+    match attempt % 4 {
+        1 => limit.div_ceil(2),
+        2 => limit.div_ceil(4),
+        3 => (limit * 3).div_ceil(4),
+        _ => limit,
+    }
+}
+
+/// Whether readings tell that the order is not stable: no seam ever held while the service counted the same all the
+/// time, or objects changed places again and again.
+fn is_unstable<T>(readings: &[Reading<T>]) -> bool {
+    let counted = readings.iter().filter_map(|reading| Some((reading, reading.counts?)));
+    let steady: Vec<_> = counted.filter(|(_, (least, most))| least == most).collect();
+    let never_held = steady.windows(2).all(|pair| pair[0].1 == pair[1].1);
+    let never_held = never_held && steady.iter().all(|(reading, _)| reading.fault.is_some());
+    (steady.len() > 2 && never_held) || readings.iter().filter(|reading| reading.reordered).count() > 1
+}
+
+/// Reads all pages side by side; the first of them has up to `begin` objects.
+async fn at_once<T: FromWire>(
     limit: u64,
+    begin: u64,
     concurrency: usize,
     source: &impl Pages<T>,
-) -> Result<Vec<DecodedPage<T>>, ApiError> {
-    let first = source.page(0).await?;
-    let count = first.count;
-    let Some(count) = count else { return rest_one_by_one(vec![first], limit, source).await };
+) -> Result<Vec<Placed<T>>, ApiError> {
+    let first = source.page(0, begin).await?;
+    let came = to_u64(first.objects.len());
+    let Some(count) = first.count else { return rest_one_by_one(vec![(0, first)], limit, source).await };
     check_reach(count, limit)?;
-    if first.objects.is_empty() {
-        return Ok(vec![first]);
+    if came == 0 {
+        return Ok(vec![(0, first)]);
     }
-    // The last page may begin at the last offset and overlap the one before: duplicates are dropped anyway.
-    // Where the count ends with a page, one more page proves that the list ends there too.
-    let is_wanted = |offset: &u64| *offset < count || (*offset == count && count <= LAST_OFFSET);
-    let offsets = (1..).map(|page| page * limit).take_while(is_wanted);
-    let offsets = offsets.map(|offset| offset.min(LAST_OFFSET));
+    // A service that gives shorter pages than were asked for goes on giving them.
+    let size = if came < begin && came < count { came } else { limit };
+    let next = if came == begin { begin } else { size };
+    let offsets = (0..).map(|page| overlapping(next) + page * overlapping(size));
+    let offsets: BTreeSet<u64> =
+        offsets.take_while(|offset| *offset < count).map(|offset| offset.min(LAST_OFFSET)).collect();
     // An empty page is the end, whatever the count says: a wrong count is not asked for again and again.
-    let rest: Vec<_> = offsets.map(|offset| source.page(offset)).collect();
+    let rest: Vec<_> = offsets
+        .into_iter()
+        .map(|offset| async move { source.page(offset, limit).await.map(|page| (offset, page)) })
+        .collect();
     let rest = stream::iter(rest)
         .buffered(concurrency.max(1))
-        .try_take_while(|page| std::future::ready(Ok(!page.objects.is_empty())));
-    let mut pages: Vec<DecodedPage<T>> = rest.try_collect().await?;
-    pages.insert(0, first);
+        .try_take_while(|(_, page)| std::future::ready(Ok(!page.objects.is_empty())));
+    let mut pages: Vec<Placed<T>> = rest.try_collect().await?;
+    pages.insert(0, (0, first));
     Ok(pages)
 }
 
-async fn one_by_one<T>(limit: u64, source: &impl Pages<T>) -> Result<Vec<DecodedPage<T>>, ApiError> {
-    let first = source.page(0).await?;
-    rest_one_by_one(vec![first], limit, source).await
+/// How far the page behind one of so many objects begins: on its last.
+fn overlapping(length: u64) -> u64 {
+    length.saturating_sub(1).max(1)
 }
 
-/// Goes on by what came, not by what was asked for, until the count is reached or a page is empty.
+async fn one_by_one<T: FromWire>(limit: u64, source: &impl Pages<T>) -> Result<Vec<Placed<T>>, ApiError> {
+    let first = source.page(0, limit).await?;
+    rest_one_by_one(vec![(0, first)], limit, source).await
+}
+
+/// Goes on by what came, not by what was asked for, until the count is reached or a page brings nothing more.
 ///
-/// A full page is not the end, whatever the count says: an empty one behind it is.
-async fn rest_one_by_one<T>(
-    mut pages: Vec<DecodedPage<T>>,
+/// A full page is not the end, whatever the count says: one that has nothing but the seam is. Where the list moved
+/// to the left, the seam is looked for further back.
+async fn rest_one_by_one<T: FromWire>(
+    mut pages: Vec<Placed<T>>,
     limit: u64,
     source: &impl Pages<T>,
-) -> Result<Vec<DecodedPage<T>>, ApiError> {
-    let mut offset = pages.iter().map(|page| to_u64(page.objects.len())).sum::<u64>();
-    let mut last = pages.last().and_then(|page| page.count);
-    let (mut ended, mut full) = (offset == 0, offset >= limit);
-    while !ended && (full || last.is_none_or(|count| offset < count)) {
-        let at = offset.min(LAST_OFFSET);
-        let page = source.page(at).await?;
-        offset = at + to_u64(page.objects.len());
-        full = to_u64(page.objects.len()) >= limit;
-        last = page.count.or(last);
-        ended = page.objects.is_empty() || at == LAST_OFFSET;
-        if last.is_none() && at == LAST_OFFSET && !page.objects.is_empty() {
-            return Err(ApiError::TooLong { what: "the list".into(), count: offset, reach: LAST_OFFSET });
+) -> Result<Vec<Placed<T>>, ApiError> {
+    // How far the pages reach, and how often they came no further.
+    let (mut reached, mut idle) = (0, 0);
+    while let Some((offset, last)) = pages.last()
+        && let Some(next) = behind(*offset, last, pages.len() == 1, limit)
+    {
+        let mut at = next;
+        let mut page = source.page(at, limit).await?;
+        while at > *offset && Seam::of((*offset, last), (at, &page)) == Seam::Broken {
+            at = at.saturating_sub(limit.div_ceil(2)).max(*offset);
+            page = source.page(at, limit).await?;
         }
-        pages.push(page);
+        let came = to_u64(page.objects.len());
+        let is_end = came == 0 || at == LAST_OFFSET;
+        if is_end && came > 0 && page.count.is_none() {
+            let (what, reach) = ("the list".into(), LAST_OFFSET);
+            return Err(ApiError::TooLong { what, count: at + came, reach });
+        }
+        if came > 0 {
+            pages.push((at, page));
+        }
+        idle = if at + came > reached { 0 } else { idle + 1 };
+        reached = reached.max(at + came);
+        // A list that others fill as fast as it is read has no end.
+        let endless = to_u64(pages.len()) > 2 * reach(limit) / limit.max(1) + 16;
+        if is_end || endless || idle == IDLE {
+            break;
+        }
     }
     Ok(pages)
+}
+
+/// Where the page behind one begins; `None` where there is none.
+fn behind<T>(offset: u64, page: &DecodedPage<T>, is_first: bool, limit: u64) -> Option<u64> {
+    let came = to_u64(page.objects.len());
+    let has_more = page.count.map_or(came > 1 || is_first, |count| came >= limit || offset + came < count);
+    let brought = came > 1 || (is_first && came == 1);
+    (has_more && brought).then(|| (offset + overlapping(came)).min(LAST_OFFSET))
 }
 
 /// How many objects offsets reach with pages of `limit`.
@@ -229,4 +284,4 @@ fn to_u64(length: usize) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -22,6 +22,8 @@ pub enum Scope {
 pub struct ApiLimits {
     /// Requests a second that the token bucket refills.
     pub requests_per_second: f64,
+    /// Of these, what may go to what is asked for object by object; a fifth where absent.
+    pub details_requests_per_second: Option<f64>,
     /// Requests that may go at once after a pause.
     pub burst: u32,
     /// Requests under way at once.
@@ -42,6 +44,7 @@ impl Default for ApiLimits {
     fn default() -> Self {
         Self {
             requests_per_second: 5.0,
+            details_requests_per_second: None,
             burst: 10,
             concurrency: 4,
             request_timeout: Duration::from_secs(10),
@@ -50,6 +53,15 @@ impl Default for ApiLimits {
             retry_base: Duration::from_secs(1),
             max_body_bytes: 32 << 20,
         }
+    }
+}
+
+impl ApiLimits {
+    /// Requests a second for what is asked for object by object: as configured, or a fifth of the account's.
+    #[must_use]
+    pub fn details_requests_per_second(&self) -> f64 {
+        let share = self.details_requests_per_second.unwrap_or(self.requests_per_second / 5.0);
+        share.min(self.requests_per_second)
     }
 }
 

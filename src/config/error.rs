@@ -55,7 +55,7 @@ pub(super) enum Problem {
     #[error("is not valid; expected {0}")]
     InvalidSecret(Cow<'static, str>),
     /// Not a region or an endpoint.
-    #[error("{0}")]
+    #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// A secret stands in the file.
     #[error(

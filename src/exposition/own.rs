@@ -42,6 +42,23 @@ pub fn text004(own: &str) -> String {
     page
 }
 
+/// The families that `keeps` says, which is asked for the names in their headers.
+pub fn select(own: &str, keeps: impl Fn(&str) -> bool) -> String {
+    let mut kept = true;
+    let mut page = String::with_capacity(own.len());
+    for line in own.lines().filter(|line| *line != END.trim_end()) {
+        // Whatever the first line of a family's header is, all of them name it.
+        if let Some(header) = line.strip_prefix("# ") {
+            kept = header.split(' ').nth(1).is_some_and(&keeps);
+        }
+        if kept {
+            page.push_str(line);
+            page.push('\n');
+        }
+    }
+    page + END
+}
+
 /// The suffix of the family's name and the type in text 0.0.4.
 fn kind_of(openmetrics: &str) -> (&'static str, &str) {
     match openmetrics {
@@ -97,6 +114,17 @@ mod tests {
             own_wait_bucket{le=\"2.0\"} 1\n\
             own_wait_bucket{le=\"+Inf\"} 1\n";
         assert_eq!(text004(&text()), expected);
+    }
+
+    #[test]
+    fn families_that_are_selected_keep_their_headers_and_the_others_leave_nothing() {
+        let selected = select(&text(), |name| name == "own_polls" || name == "own_cpu_seconds");
+        let expected = "# HELP own_polls Polls begun.\n# TYPE own_polls counter\nown_polls_total 3\n\
+            # HELP own_cpu_seconds CPU time.\n# TYPE own_cpu_seconds gauge\n# UNIT own_cpu_seconds seconds\n\
+            own_cpu_seconds 0\n# EOF\n";
+        assert_eq!(selected, expected);
+        assert_eq!(select(&text(), |_| true), text());
+        assert_eq!(select(&text(), |_| false), "# EOF\n");
     }
 
     #[test]

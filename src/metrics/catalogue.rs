@@ -303,6 +303,12 @@ catalogue! {
             "Polls of a collector." "the poll";
         PollFailures Counter "sms_exporter_poll_failures_total" _ AC ["reason"]
             "Polls of a collector that failed, by reason." "the poll";
+        PollInterval Gauge "sms_exporter_poll_interval_seconds" "seconds" A []
+            "How often the account is polled; what thresholds of ages are to be taken from." "the configuration";
+        DetailsOldest Gauge "sms_exporter_details_oldest_timestamp_seconds" "seconds" AC []
+            "When the oldest of the answers that are asked for object by object came." "the poll";
+        DetailsPending Gauge "sms_exporter_details_pending" _ AC []
+            "Objects whose details are due to be asked for, or were not answered yet." "the poll";
         ApiRequests Counter "sms_exporter_api_requests_total" _ A ["operation", "code"]
             "Requests to the service by HTTP status; the code is error where there was no answer." "the API";
         ApiRequestDuration Histogram "sms_exporter_api_request_duration_seconds" "seconds" A ["operation"]
@@ -312,15 +318,23 @@ catalogue! {
         ApiThrottled Counter "sms_exporter_api_throttled_total" _ A ["operation"]
             "Requests that the service refused because it was asked too often." "the API";
         ApiRateLimit Gauge "sms_exporter_api_rate_limit_requests_per_second" _ A []
-            "The rate of requests that the exporter allows itself now." "the governor";
+            "The rate of requests that the exporter allows itself now." "the rate limiter";
         ApiBudgetWait Counter "sms_exporter_api_budget_wait_seconds_total" "seconds" A []
-            "How long requests waited for their turn." "the governor";
+            "How long requests waited for their turn." "the rate limiter";
         ObjectsExpected Gauge "sms_exporter_objects_expected" _ AC []
             "Objects that the service counts." "count";
         ObjectsExported Gauge "sms_exporter_objects_exported" _ AC []
             "Objects that are served." "the poll";
         DuplicatesDropped Counter "sms_exporter_duplicates_dropped_total" _ AC []
             "Objects that came more than once and were dropped." "the poll";
+        ObjectsUnconfirmed Gauge "sms_exporter_objects_unconfirmed" _ AC []
+            "Objects that the last reading lacked and that keep their last values until the next confirms their removal." "the poll";
+        ListRereads Counter "sms_exporter_list_rereads_total" _ AC ["reason"]
+            "Readings of a list that did not hold and were made again, by reason." "the poll";
+        ListOrderUnstable Gauge "sms_exporter_list_order_unstable" _ AC []
+            "Whether the service's order of a list is not stable, so that it is the union of several readings." "the poll";
+        ListImplausible Gauge "sms_exporter_list_implausible" _ AC []
+            "Whether a list lost most of itself at once and is not believed yet." "the poll";
         MalformedValues Counter "sms_exporter_malformed_values_total" _ A ["field"]
             "Values that are not what the API documents." "the poll";
         UnknownValues Counter "sms_exporter_unknown_values_total" _ A ["field"]

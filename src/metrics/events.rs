@@ -6,7 +6,7 @@ use super::fleet::code_labels;
 use super::{Family, Sheet};
 use crate::diff::Event;
 use crate::exposition::Labels;
-use crate::model::{CheckResult, ErrorCode, Fleet, SourceId, SourceState, TaskId, TaskState};
+use crate::model::{CheckResult, ErrorCode, SourceId, SourceState, TaskId, TaskState};
 
 /// A check's name and the error code that it came to.
 type Problem = (Box<str>, Option<ErrorCode>);
@@ -55,10 +55,7 @@ impl Tally {
     fn count_one(&mut self, event: &Event) {
         match event {
             Event::SourceRegistered { .. } => self.registrations += 1,
-            Event::SourceRemoved { source, .. } => {
-                self.removals += 1;
-                self.replicated_by_source.remove(&source.id);
-            }
+            Event::SourceRemoved { .. } => self.removals += 1,
             Event::SourceState { from, to, .. } => {
                 *self.source_transitions.entry((*from, *to)).or_default() += 1
             }
@@ -77,8 +74,7 @@ impl Tally {
                 let gained = self.replicated_by_source.entry(source.id.clone()).or_default();
                 *gained = gained.saturating_add(*bytes);
             }
-            Event::TaskCreated { .. } => {}
-            Event::TaskRemoved { task, .. } => drop(self.overspeed_by_task.remove(&task.id)),
+            Event::TaskCreated { .. } | Event::TaskRemoved { .. } => {}
             Event::TaskState { from, to, .. } => *self.task_transitions.entry((*from, *to)).or_default() += 1,
             Event::TaskFailed { error_code, .. } => {
                 *self.failures.entry(error_code.clone()).or_default() += 1
@@ -109,14 +105,10 @@ impl Tally {
         self.overspeed_by_task.get(task).copied().unwrap_or_default()
     }
 
-    /// Forgets the objects that a fleet's lists no longer have.
-    pub fn forget_absent(&mut self, fleet: &Fleet) {
-        if fleet.sources.is_some() {
-            self.replicated_by_source.retain(|id, _| fleet.source(id).is_some());
-        }
-        if fleet.tasks.is_some() {
-            self.overspeed_by_task.retain(|id, _| fleet.task(id).is_some());
-        }
+    /// Forgets the objects that are known no more.
+    pub fn forget(&mut self, source: impl Fn(&SourceId) -> bool, task: impl Fn(&TaskId) -> bool) {
+        self.replicated_by_source.retain(|id, _| source(id));
+        self.overspeed_by_task.retain(|id, _| task(id));
     }
 }
 

@@ -19,7 +19,7 @@ use prometheus_client::registry::{Metric, Registry};
 use super::account::AccountLabels;
 use super::catalogue::Family;
 use super::process::Process;
-use crate::exposition::own::SortedFamily;
+use crate::exposition::own::{SortedFamily, select};
 use crate::model::{AccountName, Collector, Timestamp};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -96,6 +96,13 @@ struct Families {
     expected: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
     exported: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
     duplicates: SortedFamily<OfCollector, Counter>,
+    unconfirmed: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
+    implausible: SortedFamily<OfCollector, Gauge>,
+    order_unstable: SortedFamily<OfCollector, Gauge>,
+    rereads: SortedFamily<Failure, Counter>,
+    details_oldest: SortedFamily<OfCollector, FloatGauge>,
+    details_pending: SortedFamily<OfCollector, Gauge<u64, AtomicU64>>,
+    interval: SortedFamily<OfAccount, FloatGauge>,
     malformed: SortedFamily<Field, Counter>,
     unknown: SortedFamily<Field, Counter>,
     series: SortedFamily<OfFamily, Gauge<u64, AtomicU64>>,
@@ -157,6 +164,17 @@ impl Own {
         text
     }
 
+    /// The same, without what is said of the process and of the exporter as a whole: every series has an account.
+    #[must_use]
+    pub fn text_of_accounts(&self) -> String {
+        let of_accounts: BTreeSet<&str> = super::all()
+            .iter()
+            .filter(|entry| entry.labels.contains(&"account"))
+            .map(|entry| registered_name(entry.desc.name))
+            .collect();
+        select(&self.text(), |name| of_accounts.contains(name))
+    }
+
     /// What is counted for one account. Its series have these labels besides its name, unless it is known:
     /// then they keep theirs until [`Self::relabel`].
     #[must_use]
@@ -210,6 +228,15 @@ impl Own {
         unknown.retain(|labels| labels.account.name() != name);
         expiry.retain(|labels| labels.account.name() != name);
         refused.retain(|labels| labels.account.name() != name);
+        let Families { unconfirmed, implausible, order_unstable, rereads, .. } = &self.families;
+        unconfirmed.retain(|labels| labels.account.name() != name);
+        implausible.retain(|labels| labels.account.name() != name);
+        order_unstable.retain(|labels| labels.account.name() != name);
+        rereads.retain(|labels| labels.account.name() != name);
+        let Families { details_oldest, details_pending, interval, .. } = &self.families;
+        details_oldest.retain(|labels| labels.account.name() != name);
+        details_pending.retain(|labels| labels.account.name() != name);
+        interval.retain(|labels| labels.account.name() != name);
         self.families.storage_failures.retain(|labels| labels.account.name() != name);
         self.families.storage_success.retain(|labels| labels.account.name() != name);
         self.families.request_duration.0.retain(|labels| labels.account.name() != name);
@@ -269,8 +296,12 @@ fn set_all(
 /// Registers a metric under its catalogue's name; prometheus-client adds suffix and full stop by itself.
 fn register(registry: &mut Registry, family: Family, metric: impl Metric) {
     let desc = family.desc();
-    let name = desc.name.strip_suffix("_total").or(desc.name.strip_suffix("_info")).unwrap_or(desc.name);
-    registry.register(name, desc.help.trim_end_matches('.'), metric);
+    registry.register(registered_name(desc.name), desc.help.trim_end_matches('.'), metric);
+}
+
+/// A family's name without the suffix that prometheus-client adds.
+fn registered_name(name: &str) -> &str {
+    name.strip_suffix("_total").or(name.strip_suffix("_info")).unwrap_or(name)
 }
 
 fn register_polls(registry: &mut Registry, families: &Families) {
@@ -282,6 +313,9 @@ fn register_polls(registry: &mut Registry, families: &Families) {
     register(registry, Family::PollConsecutiveFailures, families.consecutive_failures);
     register(registry, Family::Polls, families.polls);
     register(registry, Family::PollFailures, families.poll_failures);
+    register(registry, Family::PollInterval, families.interval);
+    register(registry, Family::DetailsOldest, families.details_oldest);
+    register(registry, Family::DetailsPending, families.details_pending);
 }
 
 fn register_api(registry: &mut Registry, families: &Families) {
@@ -299,6 +333,10 @@ fn register_rest(registry: &mut Registry, families: &Families) {
     register(registry, Family::ObjectsExpected, families.expected);
     register(registry, Family::ObjectsExported, families.exported);
     register(registry, Family::DuplicatesDropped, families.duplicates);
+    register(registry, Family::ObjectsUnconfirmed, families.unconfirmed);
+    register(registry, Family::ListRereads, families.rereads);
+    register(registry, Family::ListOrderUnstable, families.order_unstable);
+    register(registry, Family::ListImplausible, families.implausible);
     register(registry, Family::MalformedValues, families.malformed);
     register(registry, Family::UnknownValues, families.unknown);
     register(registry, Family::Series, families.series);
@@ -361,9 +399,50 @@ impl AccountMeters {
             None => {}
         }
         if let Some(reason) = outcome.reason {
-            let OfCollector { account, collector } = of;
-            families.poll_failures.get_or_create(&Failure { account, collector, reason }).inc();
+            self.failed(collector, reason);
         }
+    }
+
+    /// A poll of a collector failed, by a closed set of reasons.
+    pub fn failed(&self, collector: Collector, reason: &'static str) {
+        let failure = Failure { account: self.account.clone(), collector: collector.label(), reason };
+        self.families.poll_failures.get_or_create(&failure).inc();
+    }
+
+    /// A list was read: how many of its objects are kept although it lacked them, why it was read again, whether its
+    /// order is unstable, and whether it lost too much at once to be believed.
+    pub fn listed(
+        &self,
+        collector: Collector,
+        unconfirmed: u64,
+        rereads: impl Iterator<Item = &'static str>,
+        order_unstable: bool,
+        implausible: bool,
+    ) {
+        let families = &self.families;
+        let of = OfCollector { account: self.account.clone(), collector: collector.label() };
+        families.unconfirmed.get_or_create(&of).set(unconfirmed);
+        families.order_unstable.get_or_create(&of).set(order_unstable.into());
+        families.implausible.get_or_create(&of).set(implausible.into());
+        for reason in rereads {
+            let OfCollector { account, collector } = of.clone();
+            families.rereads.get_or_create(&Failure { account, collector, reason }).inc();
+        }
+    }
+
+    /// How what is asked for object by object stands: how many are due, and when the oldest answer came.
+    pub fn details(&self, collector: Collector, pending: u64, oldest: Option<Timestamp>) {
+        let of = OfCollector { account: self.account.clone(), collector: collector.label() };
+        self.families.details_pending.get_or_create(&of).set(pending);
+        match oldest {
+            Some(at) => drop(self.families.details_oldest.get_or_create(&of).set(at.seconds())),
+            None => drop(self.families.details_oldest.remove(&of)),
+        }
+    }
+
+    /// How often the account is polled.
+    pub fn interval(&self, interval: Duration) {
+        self.families.interval.get_or_create(&self.of_account()).set(interval.as_secs_f64());
     }
 
     /// Odd values came in.

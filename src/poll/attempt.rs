@@ -1,14 +1,16 @@
 //! One collector's attempt, and the memory of its attempts.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use crate::api::{ApiError, Notes};
+use crate::api::{ApiError, List, Notes, Reread};
 use crate::metrics::{AccountMeters, CollectorOutcome};
-use crate::model::{Clock, Collector, Part, Timestamp};
+use crate::model::{Clock, Collector, Timestamp};
 
 /// What a collector read, with what is known of its completeness.
 #[derive(Debug)]
@@ -21,95 +23,121 @@ pub(super) struct Read<T> {
     pub(super) duplicates: u64,
     /// What was odd.
     pub(super) notes: Notes,
+    /// Whether what is not in it was not there.
+    pub(super) whole: bool,
+    /// Why it had to be read again.
+    pub(super) rereads: Vec<Reread>,
+    /// Whether the service's order is not stable.
+    pub(super) order_unstable: bool,
+}
+
+impl<T> Read<T> {
+    /// What came in one piece.
+    pub(super) fn whole(data: T, expected: Option<u64>, notes: Notes) -> Self {
+        let (duplicates, rereads) = (0, Vec::new());
+        Self { data, expected, duplicates, notes, whole: true, rereads, order_unstable: false }
+    }
+
+    /// The same with other data.
+    pub(super) fn map<U>(self, map: impl FnOnce(T) -> U) -> Read<U> {
+        let Self { data, expected, duplicates, notes, whole, rereads, order_unstable } = self;
+        Read { data: map(data), expected, duplicates, notes, whole, rereads, order_unstable }
+    }
+}
+
+impl<T> From<List<T>> for Read<Vec<Arc<T>>> {
+    fn from(list: List<T>) -> Self {
+        let List { objects, expected, duplicates, notes, whole, rereads, order_unstable, .. } = list;
+        Self { data: objects, expected, duplicates, notes, whole, rereads, order_unstable }
+    }
 }
 
 /// An attempt that ended.
 #[derive(Debug)]
-pub(super) struct Attempt<T> {
+pub struct Attempt<T> {
     /// When it was begun.
     pub(super) begun: Timestamp,
     /// How long it took.
     pub(super) took: Duration,
-    /// What came of it: the part, with what the service counts and how many duplicates were dropped.
-    pub(super) result: Result<Came<T>, ApiError>,
-    /// What was odd.
-    pub(super) notes: Notes,
+    /// When it ended.
+    pub(super) ended: Timestamp,
+    /// What came of it.
+    pub(super) result: Result<Read<T>, ApiError>,
 }
 
-/// A part that came, what the service counts, and how many duplicates were dropped.
-type Came<T> = (Arc<Part<T>>, Option<u64>, u64);
-
-/// Makes an attempt and takes its time.
+/// Makes an attempt and takes its time. A panic is a failure like any other.
 pub(super) async fn attempt<T>(
     clock: &Clock,
     read: impl Future<Output = Result<Read<T>, ApiError>>,
 ) -> Attempt<T> {
     let (begun, begin) = (clock.now(), Instant::now());
-    let (result, notes) = match read.await {
-        Ok(Read { data, expected, duplicates, notes }) => {
-            let part = Arc::new(Part { data, read_at: clock.now() });
-            (Ok((part, expected, duplicates)), notes)
-        }
-        Err(error) => (Err(error), Notes::default()),
-    };
-    Attempt { begun, took: begin.elapsed(), result, notes }
+    let result = AssertUnwindSafe(read).catch_unwind().await;
+    let result = result.unwrap_or_else(|panic| Err(ApiError::from_panic(&*panic)));
+    Attempt { begun, took: begin.elapsed(), ended: clock.now(), result }
+}
+
+/// How an attempt went, as far as metrics and the log tell of it.
+#[derive(Debug)]
+pub(super) struct Noted<'a> {
+    pub(super) begun: Timestamp,
+    pub(super) took: Duration,
+    /// When what came was read; why nothing came.
+    pub(super) result: Result<Timestamp, &'a ApiError>,
+    pub(super) expected: Option<u64>,
+    /// What is served now.
+    pub(super) exported: u64,
+    pub(super) duplicates: u64,
 }
 
 /// How a collector has fared so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Record {
+    /// When what is held was read, by the wall clock: to be shown.
     pub(super) last_success: Option<Timestamp>,
+    /// The same by the clock that only goes forward: ages are measured by it. `None` for what an earlier run read.
+    pub(super) fresh_at: Option<Instant>,
     pub(super) failures: u32,
+    /// Whether an attempt has ended.
+    pub(super) attempted: bool,
+    /// Why the last attempt failed.
+    pub(super) problem: Option<String>,
+    /// Whether its order is known to be unstable, so that it is told once.
+    pub(super) order_unstable: bool,
 }
 
 impl Record {
-    /// Writes an attempt down: in the metrics and, where it failed, in one log line.
-    ///
-    /// `kept` is the part that stands after it, and `exported` counts its objects while they are served.
-    pub(super) fn note<T>(
+    /// Writes an attempt down in the metrics.
+    pub(super) fn note(
         &mut self,
-        account: &str,
         collector: Collector,
-        attempt: &Attempt<T>,
-        exported: u64,
+        noted: &Noted<'_>,
         meters: &AccountMeters,
+        now: Instant,
     ) {
-        let (reason, expected, duplicates) = match &attempt.result {
-            Ok((part, expected, duplicates)) => {
-                if self.failures > 0 {
-                    tracing::info!(account, collector = collector.label(), "Polling works again");
-                }
+        self.attempted = true;
+        let (reason, expected) = match noted.result {
+            Ok(read_at) => {
                 self.failures = 0;
-                self.last_success = Some(part.read_at);
-                (None, *expected, *duplicates)
+                self.problem = None;
+                (self.last_success, self.fresh_at) = (Some(read_at), Some(now));
+                (None, noted.expected)
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                let chain = chain(error);
-                let (collector, failures) = (collector.label(), self.failures);
                 let reason = error.reason();
-                tracing::warn!(
-                    account,
-                    collector,
-                    reason,
-                    failures,
-                    error = chain,
-                    "Poll failed; still serving what was read before"
-                );
-                (Some(reason), expected_by(error), 0)
+                self.problem = Some(format!("{reason}: {}", chain(error)));
+                (Some(reason), expected_by(error))
             }
         };
-        meters.odd(&attempt.notes.malformed, &attempt.notes.unknown);
-        let (last_success, failures) = (self.last_success, self.failures);
         let outcome = CollectorOutcome {
-            at: attempt.begun,
-            took: attempt.took,
-            last_success,
-            failures,
+            at: noted.begun,
+            took: noted.took,
+            last_success: self.last_success,
+            failures: self.failures,
             reason,
             expected,
-            exported,
-            duplicates,
+            exported: noted.exported,
+            duplicates: noted.duplicates,
         };
         meters.polled(collector, &outcome);
     }
@@ -120,10 +148,12 @@ fn expected_by(error: &ApiError) -> Option<u64> {
     match error {
         ApiError::Incomplete { expected, .. } => Some(*expected),
         ApiError::TooLong { count, .. } => Some(*count),
+        ApiError::Implausible { expected, .. } => *expected,
         ApiError::Auth(_)
         | ApiError::Transport(_)
         | ApiError::Refused(_)
         | ApiError::Malformed(_)
+        | ApiError::Panicked(_)
         | ApiError::Deadline => None,
     }
 }

@@ -1,5 +1,7 @@
 //! Each event as one log line, so that a person can read what the counters counted.
 
+use std::collections::BTreeMap;
+
 use tracing::{debug, info, warn};
 
 use crate::diff::{Event, Named, NamedTask};
@@ -17,6 +19,7 @@ enum Loudness {
 }
 
 /// What there is to tell of an event; a field that it does not have is not in its line.
+#[derive(Clone, Copy)]
 struct Line<'a> {
     loudness: Loudness,
     event: &'static str,
@@ -31,10 +34,29 @@ struct Line<'a> {
     bytes: Option<u64>,
 }
 
-/// Tells the events of an account.
+/// So many events of a kind are told one by one in a poll; a hundred servers that register at once are one event to
+/// a person, and further lines are for those who look for them.
+const TOLD_EACH: usize = 10;
+
+/// Tells the events of an account: of each kind the first few, and how many more there are. Those are told too, to
+/// whoever logs at the level of debugging.
 pub(super) fn tell(account: &str, events: &[Event]) {
+    let mut told: BTreeMap<&'static str, (Line<'_>, usize)> = BTreeMap::new();
     for event in events {
-        write(account, &line(event));
+        let line = line(event);
+        let (_, count) = told.entry(line.event).or_insert((line, 0));
+        *count += 1;
+        let loudness = if *count > TOLD_EACH { Loudness::Debug } else { line.loudness };
+        write(account, &Line { loudness, ..line });
+    }
+    for (event, (Line { loudness, message, .. }, count)) in told {
+        let more = count.saturating_sub(TOLD_EACH);
+        match loudness {
+            _ if more == 0 => {}
+            Loudness::Warn => warn!(event, account, count, more, "{message}, and more in the same poll"),
+            Loudness::Info => info!(event, account, count, more, "{message}, and more in the same poll"),
+            Loudness::Debug => {}
+        }
     }
 }
 
@@ -165,5 +187,35 @@ fn line(event: &Event) -> Line<'_> {
             "Task was stopped after it ran beyond its limit and threshold",
             task,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::Event;
+    use crate::model::SourceId;
+    use crate::poll::failures::testing::Log;
+
+    fn named(number: usize) -> Named {
+        Named { id: SourceId::new(format!("s-{number}")), name: format!("web-{number}").into() }
+    }
+
+    #[test]
+    fn many_events_of_a_kind_are_a_few_lines_and_one_that_counts_them() {
+        let log = Log::default();
+        let _watch = log.watch();
+        let registered =
+            (0..150).map(|number| Event::SourceRegistered { source: named(number), state: None });
+        let lost = (0..12).map(|number| Event::AgentDisconnected { source: named(number) });
+        let back = (0..10).map(|number| Event::AgentReconnected { source: named(number) });
+        tell("a", &registered.chain(lost).chain(back).collect::<Vec<_>>());
+        let lines = log.lines();
+        let count = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+        assert_eq!(lines.len(), 11 + 11 + 10, "{lines:#?}");
+        assert_eq!((count("WARN"), count("source_id=\"s-9\""), count("source_id=\"s-10\"")), (11, 3, 0));
+        let rest = "INFO Source server registered, and more in the same poll event=\"source_registered\" \
+                    account=\"a\" count=150 more=140";
+        assert!(lines.iter().any(|line| line == rest), "{lines:#?}");
     }
 }

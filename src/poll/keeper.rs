@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
+use super::attempt::chain;
+use super::episode::Episode;
 use crate::metrics::AccountMeters;
 use crate::model::{AccountName, Clock};
 use crate::storage::{KeepError, Memory, Shelf};
@@ -27,7 +29,7 @@ pub struct Keeper {
     writing: Option<JoinHandle<Result<(), KeepError>>>,
     /// What was last handed over is not known to be on the disk.
     unsaved: bool,
-    failing: bool,
+    failing: Episode,
 }
 
 impl Keeper {
@@ -35,7 +37,8 @@ impl Keeper {
     #[must_use]
     pub fn new(shelf: Shelf, account: AccountName, meters: AccountMeters, clock: Clock) -> Self {
         meters.stores();
-        Self { shelf, account, meters, clock, loaded: false, writing: None, unsaved: false, failing: false }
+        let failing = Episode::default();
+        Self { shelf, account, meters, clock, loaded: false, writing: None, unsaved: false, failing }
     }
 
     /// What an earlier run kept, told once. A file that cannot be used is told of, and is as good as none.
@@ -44,21 +47,25 @@ impl Keeper {
             return None;
         }
         let shelf = self.shelf.clone();
-        let loaded = spawn_blocking(move || shelf.load()).await.ok()?;
+        let loaded = spawn_blocking(move || shelf.load()).await;
         let account = self.account.as_str();
-        match loaded {
-            Ok(memory) => {
+        let problem = match loaded {
+            Ok(Ok(None)) => return None,
+            Ok(Ok(Some(memory))) => {
                 let file = self.shelf.path();
-                if memory.is_some() {
-                    tracing::info!(account, file = %file.display(), "Going on from what an earlier run kept");
+                let file = file.display();
+                if memory.last_success.is_empty() {
+                    tracing::info!(account, %file, "Going on with the counters that an earlier run kept");
+                } else {
+                    tracing::info!(account, %file, "Going on from what an earlier run kept");
                 }
-                memory
+                return Some(memory);
             }
-            Err(error) => {
-                tracing::warn!(account, %error, "Starting afresh: what an earlier run kept cannot be used");
-                None
-            }
-        }
+            Ok(Err(error)) => chain(&error),
+            Err(panic) => chain(&panic),
+        };
+        tracing::warn!(account, error = problem, "Starting afresh: what an earlier run kept cannot be used");
+        None
     }
 
     /// Writes what is remembered now, unless the last is still being written: then the next poll will.
@@ -101,28 +108,27 @@ impl Keeper {
         match timeout(patience, &mut writing).await {
             Err(_) => self.writing = Some(writing),
             Ok(Ok(Ok(()))) => {
-                if self.failing {
+                if self.failing.ends().is_some() {
                     tracing::info!(account, "Storing works again");
                 }
-                (self.failing, self.unsaved) = (false, false);
+                self.unsaved = false;
                 self.meters.stored(Some(self.clock.now()));
             }
-            Ok(Ok(Err(error))) => self.failed(&super::attempt::chain(&error)),
-            Ok(Err(panic)) => self.failed(&panic.to_string()),
+            Ok(Ok(Err(error))) => self.failed(&chain(&error)),
+            Ok(Err(panic)) => self.failed(&chain(&panic)),
         }
     }
 
-    /// One warning for the first of several failures; the metric counts them all.
+    /// One warning when writes begin to fail and one an hour; the metric counts them all.
     fn failed(&mut self, error: &str) {
         let account = self.account.as_str();
-        if !self.failing {
+        if self.failing.holds("write").is_some() {
             tracing::warn!(
                 account,
                 error,
                 "What must survive a restart cannot be written; polling goes on, and each poll tries again"
             );
         }
-        self.failing = true;
         self.meters.stored(None);
     }
 }

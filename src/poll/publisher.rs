@@ -1,11 +1,12 @@
 //! The accounts' samples, put together into one page.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::ledger::Rendered;
+use super::ledger::{Readiness, Rendered};
 use crate::exposition::{Block, Encoding, Page, Published, Sealer};
 use crate::metrics::{Own, all};
 use crate::model::AccountName;
@@ -16,6 +17,7 @@ pub struct Publisher {
     accounts: Arc<Mutex<BTreeMap<AccountName, Sealed>>>,
     published: Published,
     own: Own,
+    ready: Arc<AtomicBool>,
 }
 
 /// What a person wants to know of an account at a glance.
@@ -27,6 +29,8 @@ pub struct AccountFacts {
     pub tasks: u64,
     /// Collectors whose last poll failed.
     pub failing: Vec<&'static str>,
+    /// Whether there is data yet.
+    pub readiness: Readiness,
 }
 
 /// An account's blocks, one for each family of the catalogue.
@@ -41,7 +45,7 @@ impl Publisher {
     /// A publisher to `published`; `own` tells how large the page is.
     #[must_use]
     pub fn new(published: Published, own: Own) -> Self {
-        Self { accounts: Arc::default(), published, own }
+        Self { accounts: Arc::default(), published, own, ready: Arc::default() }
     }
 
     /// Replaces an account's part of the page. A family whose bytes did not change keeps its block.
@@ -62,11 +66,9 @@ impl Publisher {
     ///
     /// A poll may be over in the very moment in which its account is taken from the configuration: whoever
     /// takes it cancels first and then comes here by [`Self::remove`], so that nothing is left of it after.
-    pub fn unless(&self, ended: &CancellationToken, act: impl FnOnce()) {
+    pub fn unless<T>(&self, ended: &CancellationToken, act: impl FnOnce() -> T) -> Option<T> {
         let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ended.is_cancelled() {
-            act();
-        }
+        (!ended.is_cancelled()).then(act)
     }
 
     fn replace(&self, accounts: &mut BTreeMap<AccountName, Sealed>, rendered: Rendered) {
@@ -90,6 +92,28 @@ impl Publisher {
         accounts.iter().map(|(account, sealed)| (account.clone(), sealed.facts.clone())).collect()
     }
 
+    /// Whether every account made its first attempt and at least one has data; what each waits for where not.
+    ///
+    /// Ready once, ready for ever: what the cloud does later shows in the metrics.
+    ///
+    /// # Errors
+    ///
+    /// A line for each account that is waited for.
+    pub fn ready(&self) -> Result<(), Vec<String>> {
+        if self.ready.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let accounts = self.facts();
+        let has_data = accounts.values().any(|facts| facts.readiness.has_data);
+        if has_data && accounts.values().all(|facts| facts.readiness.attempted) {
+            self.ready.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let is_waited_for = |facts: &AccountFacts| !facts.readiness.attempted || !facts.readiness.has_data;
+        let waiting = accounts.iter().filter(|(_, facts)| is_waited_for(facts));
+        Err(waiting.map(|(account, facts)| format!("{account}: {}", facts.readiness.waiting)).collect())
+    }
+
     fn assemble(&self, accounts: &BTreeMap<AccountName, Sealed>) {
         let of = |at: usize| {
             accounts.values().filter_map(|sealed| sealed.blocks.get(at).cloned().flatten()).collect()
@@ -109,8 +133,9 @@ impl Publisher {
 }
 
 fn seal(rendered: Rendered, last: &Sealed) -> Sealed {
-    let Rendered { account: _, sheet, sources, tasks, failing } = rendered;
-    let mut sealed = Sealed { facts: AccountFacts { sources, tasks, failing }, ..Sealed::default() };
+    let Rendered { account: _, sheet, sources, tasks, failing, readiness } = rendered;
+    let facts = AccountFacts { sources, tasks, failing, readiness };
+    let mut sealed = Sealed { facts, ..Sealed::default() };
     let mut sealer = Sealer::default();
     for (at, (_, samples, dropped)) in sheet.into_families().enumerate() {
         let previous = last.blocks.get(at).and_then(Option::as_ref);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::supervisor::Supervisor;
 use super::{serve, wall_clock};
 use crate::cli::{Cli, DemoOptions, FleetOptions, SimulatorOptions};
 use crate::config::{Account, Config, CredentialSource, Endpoint, Region, SecretFrom, default_stale_after};
@@ -20,15 +21,21 @@ const DEMO_INTERVAL: Duration = Duration::from_secs(2);
 const REGION: &str = "cn-north-4";
 
 /// Starts the simulator, and the exporter against it.
-pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn run(
+    cli: &Cli,
+    options: &DemoOptions,
+    hangups: Signal,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for the simulated service")?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
     let simulator = Simulator::new(settings(&options.fleet));
     simulator.tune(|switches| switches.wall_pace = true);
     let config = config(cli, &simulator.keys(), &origin)?;
-    let tasks = TaskTracker::new();
-    tasks.spawn(simulator.serve(listener, stop.clone()));
+    let supervisor = Supervisor::new(stop.clone());
+    let serving = simulator.serve(listener, stop.clone());
+    drop(supervisor.spawn("the simulated service", stop.clone(), serving));
     tracing::info!(
         service = origin,
         sources = options.fleet.sources,
@@ -36,14 +43,13 @@ pub(super) async fn run(cli: &Cli, options: &DemoOptions, stop: CancellationToke
         speed = options.fleet.speed,
         "The simulated service is up"
     );
-    let exporter = super::exporter(cli, stop.clone());
+    let exporter = super::exporter(super::store(cli)?, stop.clone());
     announce(cli);
-    let served = serve::until_stopped(cli, exporter, &config, stop.clone()).await;
+    let served = serve::until_stopped(cli, exporter, &config, hangups, stop.clone()).await;
     // The simulated service would serve on where the exporter could not begin, as on a port in use.
     stop.cancel();
-    tasks.close();
-    tasks.wait().await;
-    served
+    supervisor.ended().await;
+    served.and_then(|()| supervisor.outcome())
 }
 
 #[expect(clippy::print_stdout, reason = "the demo tells a person where to look")]

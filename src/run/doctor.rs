@@ -16,7 +16,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::{Misuse, Surroundings, surroundings};
+use super::{Misuse, Surroundings, causes, surroundings};
 use crate::api::Client;
 use crate::auth::http::Unobserved;
 use crate::auth::{self, Authenticator};
@@ -26,7 +26,7 @@ use crate::config::{Account, Config};
 /// Examines every account, prints what was found, and fails where a step failed.
 #[expect(clippy::print_stdout, reason = "the diagnosis is what was asked for")]
 pub(super) async fn run(cli: &Cli, stop: CancellationToken) -> anyhow::Result<()> {
-    let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(Misuse::from_display)?;
+    let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(|error| Misuse::of(&error))?;
     let (surroundings, mut ill) = (surroundings(), Vec::new());
     for account in &config.accounts {
         let diagnosis = tokio::select! {
@@ -76,14 +76,4 @@ async fn steps(
     service::examine(account, &client, &transport, surroundings, diagnosis).await?;
     survey::examine(account, config, surroundings, diagnosis).await;
     Ok(())
-}
-
-/// An error with its causes, on one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| {
-        let cause = cause.to_string();
-        // Some errors repeat their cause in their own words.
-        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
-    })
 }

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::account::{AccountError, build};
+use super::supervisor::Supervisor;
 use crate::auth::Environment;
 use crate::cli::BUILD;
 use crate::config::{self, Config};
 use crate::exposition::Published;
 use crate::metrics::{Build, Own};
 use crate::model::{AccountName, Clock};
-use crate::poll::{self, Publisher};
+use crate::poll::{self, Heartbeat, Publisher};
 use crate::storage::Store;
 
 /// What surrounds the exporter: the time, and where credentials are looked for.
@@ -34,7 +35,7 @@ pub struct Exporter {
     published: Published,
     own: Own,
     publisher: Publisher,
-    tasks: TaskTracker,
+    supervisor: Supervisor,
     stop: CancellationToken,
     running: Arc<Mutex<BTreeMap<AccountName, Running>>>,
 }
@@ -43,9 +44,10 @@ pub struct Exporter {
 #[derive(Debug)]
 struct Running {
     account: config::Account,
-    times: (std::time::Duration, std::time::Duration),
+    times: (Duration, Duration),
     stop: CancellationToken,
     polling: JoinHandle<()>,
+    heartbeat: Heartbeat,
 }
 
 impl Exporter {
@@ -57,8 +59,8 @@ impl Exporter {
             Own::new(Build { version: BUILD.version, revision: BUILD.revision, rustc: BUILD.rustc }),
         );
         let publisher = Publisher::new(published.clone(), own.clone());
-        let (tasks, running) = (TaskTracker::new(), Arc::default());
-        Self { surroundings, store: None, published, own, publisher, tasks, stop, running }
+        let (supervisor, running) = (Supervisor::new(stop.clone()), Arc::default());
+        Self { surroundings, store: None, published, own, publisher, supervisor, stop, running }
     }
 
     /// Keeps in `store` what must survive a restart, and goes on from what is there.
@@ -96,17 +98,18 @@ impl Exporter {
         }
         for (account, at_work) in begun {
             let before = running.remove(&account.name).inspect(|account| account.stop.cancel());
-            let stop = self.stop.child_token();
+            let (stop, heartbeat) = (self.stop.child_token(), at_work.heartbeat.clone());
             let polling =
                 poll::run(at_work, self.publisher.clone(), self.surroundings.clock.clone(), stop.clone());
-            let polling = self.tasks.spawn(async move {
+            let name = format!("the polling of account {:?}", account.name.as_str());
+            let polling = self.supervisor.spawn(name, stop.clone(), async move {
                 // What it remembered is on the disk before its successor looks there.
                 if let Some(before) = before {
                     drop(before.polling.await);
                 }
                 polling.await;
             });
-            running.insert(account.name.clone(), Running { account, times, stop, polling });
+            running.insert(account.name.clone(), Running { account, times, stop, polling, heartbeat });
         }
         self.own.reloaded(Some(self.surroundings.clock.now()));
         Ok(())
@@ -160,10 +163,23 @@ impl Exporter {
         &self.surroundings
     }
 
+    /// The accounts whose loop should have turned and has not, each with how late it is.
+    #[must_use]
+    pub fn late(&self) -> BTreeMap<AccountName, Duration> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let late =
+            |(name, running): (&AccountName, &Running)| Some((name.clone(), running.heartbeat.late()?));
+        running.iter().filter_map(late).collect()
+    }
+
+    /// Who sees to it that no task of this exporter ends in silence.
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
     /// Waits for all polling to end, once `stop` is cancelled.
     pub async fn ended(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.supervisor.ended().await;
     }
 }
 
@@ -185,13 +201,15 @@ impl Rounds {
 
     /// Ends, once all that is remembered is kept.
     pub async fn finish(mut self) {
-        futures_util::future::join_all(self.accounts.iter_mut().map(poll::finish)).await;
+        let clock = &self.clock;
+        let finishing = self.accounts.iter_mut().map(|account| poll::finish(account, clock));
+        futures_util::future::join_all(finishing).await;
     }
 
     /// Publishes what is known, as far as it is still fresh.
-    pub fn publish(&self) {
-        for account in &self.accounts {
-            self.publisher.publish(account.ledger.render(self.clock.now()));
+    pub fn publish(&mut self) {
+        for account in &mut self.accounts {
+            self.publisher.publish(account.ledger.render(self.clock.instant()));
         }
     }
 }

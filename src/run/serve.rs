@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
-use super::{Exporter, GRACE, Misuse, signals};
+use super::{Exporter, GRACE, Misuse, causes, signals, systemd, watch};
 use crate::cli::{BUILD, Cli, ExternalUrl};
 use crate::config::{Config, ConfigErrors};
 use crate::metrics::{Subject, all};
 use crate::model::Collector;
 use crate::server::{self, Hooks, Landing, LandingAccount, Limits, Settings};
+
+/// The exporter of the accounts that are configured.
+pub(super) async fn run(cli: &Cli, hangups: Signal, stop: CancellationToken) -> anyhow::Result<()> {
+    let config = cli.configuration(&|name| std::env::var(name).ok()).map_err(|error| Misuse::of(&error))?;
+    let exporter = super::exporter(super::store(cli)?, stop.clone());
+    until_stopped(cli, exporter, &config, hangups, stop).await
+}
 
 /// Polls these accounts, and serves the page where the command line says. What cannot be served is said before
 /// the first request to the service is made.
@@ -18,21 +26,28 @@ pub(super) async fn until_stopped(
     cli: &Cli,
     exporter: Exporter,
     config: &Config,
+    hangups: Signal,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let listeners = listeners(cli)?;
     let settings = settings(cli)?;
-    exporter.apply(config).map_err(Misuse::from_display)?;
-    let reloading = signals::reload_on(stop.clone(), cli.clone(), exporter.clone())?;
+    let listeners = listeners(cli)?;
+    exporter.apply(config).map_err(|error| Misuse::of(&error))?;
+    let supervisor = exporter.supervisor();
+    let reloading = signals::reload_on(hangups, stop.clone(), cli.clone(), exporter.clone());
+    drop(supervisor.spawn("the reloading of the configuration", stop.clone(), reloading));
+    let watching = watch::run(exporter.clone(), stop.clone());
+    drop(supervisor.spawn("the watch over polling", stop.clone(), watching));
+    systemd::ready();
     let served = server::serve(listeners, settings, hooks(cli, &exporter), stop.clone()).await;
     stop.cancel();
-    let ended = tokio::time::timeout(GRACE, async {
-        exporter.ended().await;
-        reloading.await
-    });
-    ended.await.context("polling outlived the grace period")??;
+    systemd::stopping();
+    let ended = tokio::time::timeout(GRACE, exporter.ended()).await;
+    // What ended unasked is why all the rest ends.
+    supervisor.outcome()?;
+    served?;
+    ended.context("polling outlived the grace period")?;
     tracing::info!("Stopped");
-    Ok(served?)
+    Ok(())
 }
 
 fn listeners(cli: &Cli) -> anyhow::Result<Vec<std::net::TcpListener>> {
@@ -55,25 +70,30 @@ fn settings(cli: &Cli) -> anyhow::Result<Settings> {
             scrapes: cli.web.max_requests,
             ..Limits::default()
         },
-        web: web.transpose().map_err(Misuse::from_display)?.map(Arc::new),
+        web: web.transpose().map_err(|error| Misuse::of(&error))?.map(Arc::new),
         ..Settings::default()
     })
 }
 
 fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
     let [own, counted, open, evicted] = std::array::from_fn(|_| exporter.own().clone());
-    let (facts, reloaded) = (exporter.clone(), (cli.clone(), exporter.clone()));
+    let (facts, watched, reloaded) = (exporter.clone(), exporter.clone(), (cli.clone(), exporter.clone()));
     Hooks {
         published: exporter.published().clone(),
         own: Arc::new(move || own.text()),
         landing: Arc::new(move || landing(&facts)),
         families: Arc::new(families_of),
+        ready: {
+            let publisher = exporter.publisher().clone();
+            Arc::new(move || publisher.ready())
+        },
         answered: Arc::new(move |path, code| counted.served(path, code)),
         connections: Arc::new(move |count| open.connections(count)),
         evicted: Arc::new(move |resource| evicted.evicted(resource)),
+        healthy: Arc::new(move || watch::health(&watched)),
         reload: Arc::new(move || {
             let (cli, exporter) = reloaded.clone();
-            Box::pin(async move { reload(&cli, &exporter).map_err(|error| error.to_string()) })
+            Box::pin(async move { reload(&cli, &exporter).map_err(|error| causes(&error)) })
         }),
     }
 }
@@ -88,7 +108,8 @@ pub(super) fn reload(cli: &Cli, exporter: &Exporter) -> Result<(), ReloadError> 
         Ok(()) => tracing::info!("Configuration loaded"),
         Err(error) => {
             exporter.reload_failed();
-            tracing::error!(%error, "Configuration not loaded; going on with the old one");
+            let error = causes(error);
+            tracing::error!(error, "Configuration not loaded; going on with the old one");
         }
     }
     result
@@ -98,10 +119,10 @@ pub(super) fn reload(cli: &Cli, exporter: &Exporter) -> Result<(), ReloadError> 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReloadError {
     /// The file or the environment is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(ConfigErrors),
     /// An account cannot be set up.
-    #[error("{0}")]
+    #[error(transparent)]
     Account(super::account::AccountError),
 }
 

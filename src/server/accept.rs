@@ -4,6 +4,8 @@ use super::ListenError;
 use super::connection;
 use super::connections::Connections;
 use super::routes::Site;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener};
 use std::sync::Arc;
@@ -27,15 +29,21 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
     let tasks = TaskTracker::new();
+    let mut accepting = FuturesUnordered::new();
     for listener in listeners {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let tls = site.settings.web.as_ref().is_some_and(|web| web.current().tls.is_some());
         info!(address = %listener.local_addr()?, path = site.settings.telemetry_path, tls, "Listening");
-        let accepting = accept(listener, Arc::clone(&site), tasks.clone(), stop.clone());
-        tasks.spawn(accepting);
+        let loops = accept(listener, Arc::clone(&site), tasks.clone(), stop.clone());
+        accepting.push(tasks.spawn(loops));
     }
-    stop.cancelled().await;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        // Only `stop` ends it in order; whatever else did, nobody would be served there any more.
+        Some(_) = accepting.next() => return Err(ListenError::Ended),
+    }
     tasks.close();
     // The connections know the grace themselves; the second is for what they do when it ends.
     let grace = site.settings.grace + Duration::from_secs(1);

@@ -10,12 +10,12 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The system refused.
-    #[error("cannot listen on {address}: {source}{}", advice(source))]
+    #[error("cannot listen on {address}: {problem}{}", advice(problem))]
     Bind {
         /// As it was given.
         address: String,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; not a source, for the text has it, and advice behind it.
+        problem: io::Error,
     },
     /// `--web.systemd-socket` without sockets.
     #[error(
@@ -23,7 +23,7 @@ pub enum ListenError {
     )]
     NotActivated,
     /// A socket of systemd's that is not TCP.
-    #[error("systemd's socket {index} cannot be used: {source}")]
+    #[error("systemd's socket {index} cannot be used")]
     Activated {
         /// The place among those that were passed, from 0.
         index: usize,
@@ -31,8 +31,11 @@ pub enum ListenError {
         source: io::Error,
     },
     /// A listener that the runtime cannot take.
-    #[error("a listening socket cannot be used: {0}")]
+    #[error("a listening socket cannot be used")]
     Socket(#[from] io::Error),
+    /// A loop that accepts connections is no more.
+    #[error("connections are no longer accepted, a fault of this program; start it anew")]
+    Ended,
 }
 
 /// Connections that the kernel takes while we are busy; it allows no more than `net.core.somaxconn`. The standard
@@ -47,7 +50,7 @@ const BACKLOG: i32 = 4096;
 pub fn bind(address: &str, candidates: io::Result<Vec<SocketAddr>>) -> Result<TcpListener, ListenError> {
     let bound = candidates.and_then(|candidates| first_of(&candidates));
     let bound = bound.and_then(|listener| SockRef::from(&listener).listen(BACKLOG).map(|()| listener));
-    bound.map_err(|source| ListenError::Bind { address: address.to_owned(), source })
+    bound.map_err(|problem| ListenError::Bind { address: address.to_owned(), problem })
 }
 
 fn first_of(candidates: &[SocketAddr]) -> io::Result<TcpListener> {

@@ -147,7 +147,7 @@ impl Site {
         match route {
             Route::Metrics => scrape(request, &self.hooks, &self.slots, caller),
             Route::Landing => self.landing(),
-            Route::Healthy => text(StatusCode::OK, "Healthy."),
+            Route::Healthy => self.health(),
             Route::Ready => self.readiness(),
             Route::Elsewhere => self.elsewhere(request.uri().path()),
             Route::Reload => self.reload(request).await,
@@ -178,11 +178,22 @@ impl Site {
         Reply { response, slot: None }
     }
 
+    /// Healthy while what should go on by itself does; whoever asks may restart what is not.
+    fn health(&self) -> Reply {
+        match (self.hooks.healthy)() {
+            Ok(()) => text(StatusCode::OK, "Healthy."),
+            Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, &problem),
+        }
+    }
+
     /// Ready once, ready for ever: what the cloud does later shows in the metrics.
     fn readiness(&self) -> Reply {
-        match self.hooks.published.latest() {
-            Some(_) => text(StatusCode::OK, "Ready."),
-            None => text(StatusCode::SERVICE_UNAVAILABLE, "The first snapshot is yet to come."),
+        match (self.hooks.ready)() {
+            Ok(()) => text(StatusCode::OK, "Ready."),
+            Err(waiting) => {
+                let lines = waiting.iter().map(|line| format!("\n{line}")).collect::<String>();
+                text(StatusCode::SERVICE_UNAVAILABLE, &format!("Not ready: there is no data yet.{lines}"))
+            }
         }
     }
 

@@ -58,7 +58,11 @@ impl Running {
 }
 
 fn hooks(published: Published, answers: Answers) -> Hooks {
+    let has_data = published.clone();
     Hooks {
+        ready: Arc::new(move || {
+            has_data.latest().map(|_| ()).ok_or_else(|| vec!["prod: sources not answered yet".to_owned()])
+        }),
         published,
         own: Arc::new(|| OWN.to_owned()),
         landing: Arc::new(|| Landing { version: "<1>".to_owned(), ..Landing::default() }),

@@ -41,12 +41,12 @@ use tracing::{error, info};
 #[derive(Debug, Error)]
 pub enum WebConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {problem}", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; not a source, for the text has it.
+        problem: io::Error,
     },
     /// What is written means nothing or cannot be.
     #[error("{place}: {problem}")]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Damage, Memory};
 use crate::model::{
-    AccountName, Collector, Fleet, Part, Source, SpeedRule, SpeedRules, Task, TaskId, Timestamp,
+    AccountName, Collector, Fleet, Part, Source, SourceId, SpeedRule, SpeedRules, Task, TaskId, Timestamp,
 };
 use counts::KeptTally;
 pub(super) use objects::KeptSource;
@@ -29,6 +29,13 @@ struct Kept {
     sources: Option<KeptPart<KeptSource>>,
     tasks: Option<KeptPart<KeptTask>>,
     speed_rules: Option<KeptPart<(String, Vec<KeptRule>)>>,
+    // Files of earlier versions lack these.
+    #[serde(default)]
+    absent_sources: Vec<String>,
+    #[serde(default)]
+    absent_tasks: Vec<String>,
+    #[serde(default)]
+    implausible_since: BTreeMap<String, i64>,
 }
 
 /// A part of a fleet.
@@ -41,7 +48,7 @@ struct KeptPart<T> {
 
 /// An account's memory as JSON.
 pub(super) fn write(memory: &Memory, account: &AccountName, scope: &str) -> Vec<u8> {
-    let Memory { fleet, tally, last_success } = memory;
+    let Memory { fleet, tally, last_success, absent_sources, absent_tasks, implausible_since } = memory;
     let instant = |(collector, at): (&Collector, &Timestamp)| (collector.label().to_owned(), at.millis());
     let kept = Kept {
         account: account.to_string(),
@@ -54,6 +61,9 @@ pub(super) fn write(memory: &Memory, account: &AccountName, scope: &str) -> Vec<
             read_at: part.read_at.millis(),
             data: part.data.iter().map(rules).collect(),
         }),
+        absent_sources: absent_sources.iter().map(ToString::to_string).collect(),
+        absent_tasks: absent_tasks.iter().map(ToString::to_string).collect(),
+        implausible_since: implausible_since.iter().map(instant).collect(),
     };
     serde_json::to_vec(&kept).expect("plain values with strings for keys are JSON")
 }
@@ -77,7 +87,15 @@ pub(super) fn read(json: &[u8], account: &AccountName, scope: &str) -> Result<Me
         speed_rules: kept.speed_rules.map(speed_rules),
         ..Fleet::default()
     };
-    Ok(Memory { fleet, tally, last_success: kept.last_success.into_iter().filter_map(instant).collect() })
+    let instants = |kept: BTreeMap<String, i64>| kept.into_iter().filter_map(instant).collect();
+    Ok(Memory {
+        fleet,
+        tally,
+        last_success: instants(kept.last_success),
+        absent_sources: kept.absent_sources.into_iter().map(SourceId::new).collect(),
+        absent_tasks: kept.absent_tasks.into_iter().map(TaskId::new).collect(),
+        implausible_since: instants(kept.implausible_since),
+    })
 }
 
 fn list<T, K>(part: &Option<Arc<Part<Vec<T>>>>, keep: impl Fn(&T) -> K) -> Option<KeptPart<K>> {

@@ -54,7 +54,14 @@ fn memory(number: u64) -> Memory {
         })),
         ..Fleet::default()
     };
-    Memory { fleet, tally, last_success: [(Collector::Tasks, at)].into() }
+    Memory {
+        fleet,
+        tally,
+        last_success: [(Collector::Tasks, at)].into(),
+        absent_sources: vec![SourceId::new("s-gone")],
+        absent_tasks: vec![TaskId::new("t-gone")],
+        implausible_since: [(Collector::Sources, at)].into(),
+    }
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -182,6 +189,26 @@ fn nobody_else_may_look() {
     shelf.keep(&memory(1)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&inner), mode(&shelf.path())), (0o700, 0o600));
+}
+
+#[test]
+fn a_directory_is_claimed_by_one_and_free_when_it_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = directory.path().join("state");
+    let (first, second) = (Store::new(&inner), Store::new(&inner));
+    first.claim().unwrap();
+    let refusal = second.claim().unwrap_err();
+    assert!(matches!(refusal, ClaimError::InUse(_)), "{refusal}");
+    assert!(refusal.to_string().starts_with(&format!("{} is in use", inner.display())), "{refusal}");
+    // What is kept needs no claim, and leaves nothing but the account's file there.
+    let shelf = second.shelf(&account(), SCOPE);
+    shelf.keep(&memory(1)).unwrap();
+    assert_eq!(names(&inner), std::slice::from_ref(&shelf.file));
+    drop(first);
+    second.claim().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let nowhere = Store::new(directory.path().join("file/state")).claim().unwrap_err();
+    assert!(matches!(nowhere, ClaimError::Lock { .. }), "{nowhere}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -120,6 +121,26 @@ def categories(rules, root):
             yield from (f"{rule['alert']}: {name}" for name in sorted(told ^ set(known)))
 
 
+def moved_runbooks(root):
+    """What is wrong with the command of README.md that says where the runbooks are, run on a copy of the rules."""
+    text = (root / "alerts/README.md").read_text()
+    told = re.search(r"^# where the runbooks are\n(sed (?:.*\\\n)*.*)$", text, re.M)
+    if not told:
+        return "README.md has no command for it"
+    base = re.search(r"#(https://[^#]+)#'", told[1])
+    with tempfile.TemporaryDirectory() as folder:
+        names = ("huaweicloud-sms.rules.yml", "prometheusrule.yaml")
+        for name in names:
+            (Path(folder) / name).write_text((root / "alerts" / name).read_text())
+        subprocess.run(["sh", "-ec", told[1]], cwd=folder, check=True, timeout=60)
+        for name in names:
+            data = yaml.safe_load((Path(folder) / name).read_text())
+            for rule in alerts(data.get("spec", data)):
+                if rule["annotations"]["runbook_url"] != f"{base[1]}{rule['alert']}.md":
+                    return f"{name}: {rule['alert']} has {rule['annotations']['runbook_url']}"
+    return ""
+
+
 def checks(rules, root):
     """The checks on rules and pages."""
     folder = root / "alerts/runbooks"
@@ -129,6 +150,7 @@ def checks(rules, root):
         yield f"{name} has labels, annotations and a runbook", "\n".join(problems)
     pages = {page.stem for page in folder.glob("*.md")} - {rule["alert"] for rule in alerts(rules)} - {"error-codes"}
     yield "no runbook without its alert", "\n".join(sorted(pages))
+    yield "one command moves every link to a runbook", moved_runbooks(root)
     yield "every threshold is set and used", thresholds(rules)
     yield "every category of error codes is explained", "\n".join(categories(rules, root))
     yield "every error code is in the table of its category", error_codes(root)

@@ -33,6 +33,7 @@ PACKAGES = {
     "promtool": "Debian's package prometheus",
     "amtool": "Debian's package prometheus-alertmanager",
     "buildah": "Debian's package buildah",
+    "podman": "Debian's package podman",
     "openssl": "Debian's package openssl",
 }
 
@@ -150,6 +151,13 @@ def the_unit_is_little_exposed(_binary, _scratch):
     level = re.search(r"exposure level for \S+: ([0-9.]+)", told)
     need(level, f"no exposure was told: {told}")
     need(float(level[1]) < EXPOSURE_BELOW, f"exposure is {level[1]}, not below {EXPOSURE_BELOW}")
+
+
+@check("systemd/sms-exporter.service")
+def the_unit_may_be_reloaded_at_once_is_watched_and_leaves_no_core(_binary, _scratch):
+    lines = (DEPLOY / "systemd/sms-exporter.service").read_text().splitlines()
+    for line in ("Type=notify", "WatchdogSec=60s", "Restart=on-failure", "LimitCORE=0"):
+        need(line in lines, f"the unit lacks {line}")
 
 
 @check("systemd/sms-exporter.env", "systemd/sms-exporter.service")
@@ -296,6 +304,8 @@ def grafana_is_given_a_source_and_dashboards(_binary, _scratch):
 @check("compose.yaml")
 def compose_can_be_read_and_all_that_it_mounts_is_there(binary, _scratch):
     module("podman_compose", "podman-compose")
+    # Which podman-compose runs, and without which it only says that it exited.
+    passes("podman", "--version")
     command = (sys.executable, "-m", "podman_compose", "-f", DEPLOY / "compose.yaml", "config")
     passes(*command, cwd=DEPLOY)
     data = document(DEPLOY / "compose.yaml")

@@ -8,7 +8,11 @@ use huaweicloud_sms_exporter::config::{Config, Endpoint, SecretFrom};
 use huaweicloud_sms_exporter::model::{Clock, Collector, Timestamp};
 use huaweicloud_sms_exporter::run::{Surroundings, doctor};
 use huaweicloud_sms_exporter::simulator::{Fault, Keys, Operation, Settings, Simulator, What};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::harness::{REGION, config, serve, wall_clock};
 
@@ -208,5 +212,49 @@ fn the_policies_of_deploy_allow_the_actions_that_the_doctor_names() {
         if let Some(action) = doctor::action(collector) {
             assert!(policy.contains(&format!("\"{action}\"")), "{action}");
         }
+    }
+}
+
+/// What the doctor says behind a proxy that answers every connection so, or that does not listen.
+async fn told_behind(answer: Option<&'static str>) -> String {
+    let proxy = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let url = format!("http://{}", proxy.local_addr().expect("a bound port"));
+    let proxies = TaskTracker::new();
+    let end = CancellationToken::new();
+    if let Some(answer) = answer {
+        let answering = async move {
+            loop {
+                let (mut socket, _) = proxy.accept().await.expect("a connection");
+                let mut asked = [0; 1000];
+                drop(socket.read(&mut asked).await);
+                drop(socket.write_all(answer.as_bytes()).await);
+            }
+        };
+        proxies.spawn(end.clone().run_until_cancelled_owned(answering));
+    } else {
+        drop(proxy);
+    }
+    let simulator = fleet();
+    let told = told(&simulator, |config| {
+        let account = &mut config.accounts[0];
+        account.endpoint = Endpoint::parse("https://sms.invalid").expect("an endpoint");
+        account.iam_endpoint = account.endpoint.clone();
+        account.proxy = Some(SecretFrom::Value(url.into()));
+    });
+    let told = told.await;
+    end.cancel();
+    told
+}
+
+#[tokio::test]
+async fn what_a_proxy_refuses_is_the_proxys_and_not_the_endpoints() {
+    let silent = told_behind(None).await;
+    assert!(silent.contains("what to do: the proxy does not let it through, or is not there"), "{silent}");
+    let closed = told_behind(Some("HTTP/1.1 403 Forbidden\r\n\r\n")).await;
+    assert!(closed.contains("what to do: the proxy does not let it through"), "{closed}");
+    let strange = told_behind(Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")).await;
+    assert!(strange.contains("what to do: the proxy asks for a user and a password"), "{strange}");
+    for told in [silent, closed, strange] {
+        assert!(!told.contains("check the endpoint and its port"), "{told}");
     }
 }

@@ -55,10 +55,7 @@ impl Rig {
         let mut config = config(&origin, &simulator.keys());
         change(&mut config);
         let now = Arc::new(AtomicI64::new(now));
-        let clock = {
-            let now = Arc::clone(&now);
-            Clock::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed)))
-        };
+        let clock = clock(&now);
         let environment = Environment::new(|_| None);
         let exporter = Exporter::new(Surroundings { clock, environment }, stop.clone());
         let rounds = exporter.rounds(&config).expect("the test's accounts can be set up");
@@ -122,6 +119,16 @@ impl Rig {
     pub(crate) fn count(&self, family: &str) -> usize {
         self.series().keys().filter(|key| key.split('{').next() == Some(family)).count()
     }
+}
+
+/// A clock that tells the milliseconds in `now`, and measures durations by them.
+pub(crate) fn clock(now: &Arc<AtomicI64>) -> Clock {
+    let (wall, elapsed) = (Arc::clone(now), Arc::clone(now));
+    let (begin, begun) = (tokio::time::Instant::now(), now.load(Ordering::Relaxed));
+    Clock::new(move || Timestamp::from_millis(wall.load(Ordering::Relaxed))).with_monotonic(move || {
+        let since = u64::try_from(elapsed.load(Ordering::Relaxed) - begun).unwrap_or_default();
+        begin + Duration::from_millis(since)
+    })
 }
 
 /// Serves a simulator on a port of its own until the token is cancelled.

@@ -4,15 +4,19 @@
 //! `tests/run`; a test that misses one fails and says so.
 
 mod chain;
+mod clock;
 mod environment;
 mod formats;
 mod lifecycle;
+mod limits;
 mod panels;
 pub(crate) mod process;
 mod prometheus;
 mod refusals;
 mod scrapes;
 mod sdk;
+mod signals;
+mod textfile;
 mod tools;
 mod web;
 mod webtls;

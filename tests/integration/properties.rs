@@ -103,6 +103,8 @@ async fn journey(seed: u64, sources: usize, churn: bool, steps: Vec<(u64, Option
         rig.advance(Duration::from_secs(seconds));
         rig.simulator.edit(|world| edit.iter().for_each(|edit| apply(edit, world)));
         rig.poll().await;
+        // The second confirms what the first found removed.
+        rig.poll().await;
         let (truth, page) = (rig.simulator.truth(), rig.page());
         compare(&crate::harness::parse(&page), &truth);
         counts.sources(&last, &truth);

@@ -1,5 +1,6 @@
 //! Simulated days in a minute: objects come and go, one request in twenty fails.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use huaweicloud_sms_exporter::simulator::{Fault, Settings, What, When, World};
@@ -62,6 +63,19 @@ fn no_ghosts(page: &Series, sources: &World, tasks: &World) {
     }
 }
 
+/// Keeps what is gone for the first time: it takes a second reading to believe it.
+fn unconfirmed<T: Clone>(
+    last: &BTreeMap<String, T>,
+    known: &mut BTreeMap<String, T>,
+    absent: &mut BTreeSet<String>,
+) {
+    let gone = last.iter().filter(|(id, _)| !known.contains_key(*id));
+    let first: Vec<_> =
+        gone.filter(|(id, _)| !absent.contains(*id)).map(|(id, t)| (id.clone(), t.clone())).collect();
+    *absent = first.iter().map(|(id, _)| id.clone()).collect();
+    known.extend(first);
+}
+
 /// Set in the process that soaks, and in no other.
 const ALONE: &str = "SMS_EXPORTER_TEST_SOAKS";
 
@@ -110,17 +124,22 @@ async fn soak() {
     let (mut tasks, mut counts, mut counted) = (sources.clone(), Counts::default(), counters(&rig.page()));
     faults().for_each(|fault| rig.simulator.inject(fault));
     let (mut settled, mut most, mut failed) = (0, 0, 0);
+    let (mut absent_sources, mut absent_tasks) = (BTreeSet::new(), BTreeSet::new());
     for poll in 1..=POLLS {
         go_on(&mut rig).await;
         let (truth, text) = (rig.simulator.truth(), rig.page());
         let page = crate::harness::parse(&text);
         if succeeded(&page, "sources") {
-            counts.sources(&sources, &truth);
-            sources = truth.clone();
+            let mut known = truth.clone();
+            unconfirmed(&sources.sources, &mut known.sources, &mut absent_sources);
+            counts.sources(&sources, &known);
+            sources = known;
         }
         if succeeded(&page, "tasks") {
-            counts.tasks(&tasks, &truth);
-            tasks = truth;
+            let mut known = truth;
+            unconfirmed(&tasks.tasks, &mut known.tasks, &mut absent_tasks);
+            counts.tasks(&tasks, &known);
+            tasks = known;
         }
         failed += usize::from(!succeeded(&page, "sources")) + usize::from(!succeeded(&page, "tasks"));
         counts.check(&page);

@@ -10,13 +10,13 @@ use std::time::Duration;
 use huaweicloud_sms_exporter::auth::Environment;
 use huaweicloud_sms_exporter::config::Config;
 use huaweicloud_sms_exporter::exposition::{Encoding, Format};
-use huaweicloud_sms_exporter::model::{AccountName, Clock, Timestamp};
+use huaweicloud_sms_exporter::model::AccountName;
 use huaweicloud_sms_exporter::run::{Exporter, Rounds, Surroundings};
 use huaweicloud_sms_exporter::simulator::{Fault, Operation, Settings, Simulator, What};
 use huaweicloud_sms_exporter::storage::{Store, decode, is_unfinished};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::{REGION, Series, config, parse, serve, wall_clock};
+use crate::harness::{REGION, Series, clock, config, parse, serve, wall_clock};
 
 /// A service that outlives the exporters that look at it.
 struct Service {
@@ -43,7 +43,7 @@ impl Service {
 
     fn exporter(&self, directory: Option<&Path>) -> Exporter {
         let now = Arc::clone(&self.now);
-        let clock = Clock::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed)));
+        let clock = clock(&now);
         let surroundings = Surroundings { clock, environment: Environment::new(|_| None) };
         Exporter::new(surroundings, CancellationToken::new()).storing(directory.map(Store::new))
     }
@@ -200,7 +200,7 @@ async fn an_account_that_changes_in_a_reload_keeps_its_counters() {
     service.config.poll_interval = Duration::from_secs(3600);
     let exporter = service.exporter(Some(directory.path()));
     exporter.apply(&service.config).unwrap();
-    until(&exporter, |page| page.contains_key(REPLICATED)).await;
+    until(&exporter, |page| page.keys().any(|name| name.starts_with("huaweicloud_sms_source_info"))).await;
     service.later(Duration::from_secs(1800));
     service.config.stale_after = Duration::from_secs(86_400);
     exporter.apply(&service.config).unwrap();

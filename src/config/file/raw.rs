@@ -34,6 +34,7 @@ pub(super) struct RawAccount {
     pub(super) disk_io_unit: Option<Text>,
     pub(super) source_clock_offset: Option<Text>,
     pub(super) limits: Option<RawLimits>,
+    pub(super) details: Option<RawDetails>,
     pub(super) detail: Option<Text>,
     pub(super) finished_retention: Option<Text>,
     pub(super) name_include: Option<Texts>,
@@ -80,6 +81,12 @@ pub(super) struct RawLimits {
     pub(super) max_body: Option<Text>,
 }
 
+/// `details`: what is asked for object by object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawDetails {
+    pub(super) requests_per_second: Option<Text>,
+}
+
 /// `metrics`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawMetrics {
@@ -122,6 +129,7 @@ impl RawAccount {
             disk_io_unit: fields.text("disk_io_unit"),
             source_clock_offset: fields.text("source_clock_offset"),
             limits: fields.map("limits", RawLimits::read).map(|written| written.value),
+            details: fields.map("details", RawDetails::read).map(|written| written.value),
             detail: fields.text("detail"),
             finished_retention: fields.text("finished_retention"),
             name_include: fields.texts("name_include"),
@@ -134,8 +142,8 @@ impl RawAccount {
         }
     }
 
-    /// This account, with what it does not say from `defaults`: `labels`, `limits` and `metrics` key by key,
-    /// every other key as a whole. An account's own proxy replaces the defaults' in whatever form.
+    /// This account, with what it does not say from `defaults`: `labels`, `limits`, `details` and `metrics` key by
+    /// key, every other key as a whole. An account's own proxy replaces the defaults' in whatever form.
     pub(super) fn or(self, defaults: &Self) -> Self {
         let has_proxy = self.proxy.is_some() || self.proxy_env.is_some() || self.proxy_file.is_some();
         let proxy = |default: &Option<Text>| if has_proxy { None } else { default.clone() };
@@ -156,6 +164,7 @@ impl RawAccount {
             disk_io_unit: or(self.disk_io_unit, &defaults.disk_io_unit),
             source_clock_offset: or(self.source_clock_offset, &defaults.source_clock_offset),
             limits: merged(self.limits, &defaults.limits, RawLimits::or),
+            details: merged(self.details, &defaults.details, RawDetails::or),
             detail: or(self.detail, &defaults.detail),
             finished_retention: or(self.finished_retention, &defaults.finished_retention),
             name_include: or(self.name_include, &defaults.name_include),
@@ -226,6 +235,16 @@ impl RawLimits {
             retry_base: or(self.retry_base, &defaults.retry_base),
             max_body: or(self.max_body, &defaults.max_body),
         }
+    }
+}
+
+impl RawDetails {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { requests_per_second: fields.text("requests_per_second") }
+    }
+
+    fn or(self, defaults: &Self) -> Self {
+        Self { requests_per_second: or(self.requests_per_second, &defaults.requests_per_second) }
     }
 }
 

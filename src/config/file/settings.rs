@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::raw::{RawAccount, RawLabels, RawLimits, RawMetrics};
+use super::raw::{RawAccount, RawDetails, RawLabels, RawLimits, RawMetrics};
 use super::reader::{Reader, SecretPlace};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::values;
@@ -52,6 +52,7 @@ impl Reader<'_> {
         self.endpoints(&mut account, raw, region.is_some() && credentials.is_some());
         self.collectors(&mut account.collectors, raw, at, overrides);
         self.limits(&mut account.limits, &raw.limits.clone().unwrap_or_default());
+        self.details(&mut account.limits, &raw.details.clone().unwrap_or_default());
         self.units(&mut account, raw);
         self.filters(&mut account, raw);
         self.network(&mut account, raw);
@@ -191,6 +192,14 @@ impl Reader<'_> {
         let wait = |text: &str| values::duration(text, RETRY_BASES);
         self.set(&mut limits.retry_base, "limits.retry_base", raw.retry_base.as_ref(), wait);
         self.set(&mut limits.max_body_bytes, "limits.max_body", raw.max_body.as_ref(), body);
+    }
+
+    /// Details share the account's rate, so theirs lies within it.
+    fn details(&mut self, limits: &mut ApiLimits, raw: &RawDetails) {
+        let most = limits.requests_per_second;
+        let rate = |text: &str| values::number(text, "number", 0.001..=most);
+        limits.details_requests_per_second =
+            self.value("details.requests_per_second", raw.requests_per_second.as_ref(), rate);
     }
 
     fn units(&mut self, account: &mut Account, raw: &RawAccount) {

@@ -78,7 +78,14 @@ fn the_full_example_is_read_key_by_key() {
     assert!(prod.families.names.passes("huaweicloud_sms_sources"));
     assert!(!prod.families.names.passes("huaweicloud_sms_task_subtask_progress_ratio"));
     assert_eq!(prod.families.max_series.map(std::num::NonZero::get), Some(10_000));
-    assert_eq!(prod.limits, ApiLimits { requests_per_second: 2.5, ..ApiLimits::default() });
+    assert_eq!(
+        prod.limits,
+        ApiLimits {
+            requests_per_second: 2.5,
+            details_requests_per_second: Some(1.0),
+            ..ApiLimits::default()
+        }
+    );
 }
 
 #[test]

@@ -25,6 +25,9 @@ fn filled_of(given: &[(&str, &str)]) -> Own {
         duplicates: 1,
     };
     meters.polled(Collector::Sources, &outcome);
+    meters.listed(Collector::Sources, 1, ["shifted"].into_iter(), true, true);
+    meters.details(Collector::SpeedLimits, 3, Some(at));
+    meters.interval(Duration::from_secs(30));
     meters.odd([(&"sources.memory", &2)], [(&"sources.state", &1)]);
     meters.requested("list_servers", Some(200), Duration::from_millis(30));
     meters.requested("list_servers", None, Duration::from_secs(10));
@@ -57,6 +60,22 @@ fn every_own_family_of_the_catalogue_is_served_with_its_help_and_type_and_no_oth
         .map(|entry| format!("{} {}", entry.desc.name, entry.desc.help))
         .collect();
     assert_eq!(helps, expected);
+}
+
+#[test]
+fn the_text_of_accounts_has_every_family_with_an_account_and_no_series_without() {
+    let text = text004(&filled().text_of_accounts());
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ").and_then(|help| help.split(' ').next()))
+        .collect();
+    let with_account = |entry: &&crate::metrics::Entry| {
+        entry.subject == Subject::Exporter && entry.labels.contains(&"account")
+    };
+    let expected: Vec<&str> = all().iter().filter(with_account).map(|entry| entry.desc.name).collect();
+    assert_eq!(names, expected);
+    let mut samples = text.lines().filter(|line| !line.starts_with('#'));
+    assert!(samples.all(|line| line.contains("account=\"a\"")), "{text}");
 }
 
 #[test]

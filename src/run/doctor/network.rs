@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::header::DATE;
 
+use super::Ended;
 use super::report::Diagnosis;
-use super::{Ended, causes};
 use crate::auth::Environment;
 use crate::auth::http::{Answer, Transport, TransportError};
 use crate::config::{Account, CredentialSource, Endpoint};
 use crate::model::Timestamp;
-use crate::run::Surroundings;
+use crate::run::{Surroundings, causes};
 
 /// Beyond this difference of clocks, the gateway refuses signatures.
 const LARGEST_SKEW: Duration = Duration::from_secs(15 * 60);
@@ -33,7 +33,9 @@ pub(super) async fn examine(
     } else {
         diagnosis.skip("identity service", "not needed: keys and project_id are given");
     }
-    let proxied = account.proxy.is_some() || proxy_of(&surroundings.environment);
+    // A service on this machine is asked past every proxy.
+    let proxied =
+        !account.endpoint.is_loopback() && (account.proxy.is_some() || proxy_of(&surroundings.environment));
     let mut answers = Vec::new();
     let mut reached = Ok(());
     for (name, endpoint) in endpoints {
@@ -43,7 +45,7 @@ pub(super) async fn examine(
             reached = Err(Ended);
             continue;
         }
-        match connect(name, endpoint, transport, diagnosis).await {
+        match connect(name, endpoint, transport, proxied, diagnosis).await {
             Ok(answer) => answers.push(answer),
             Err(ended) => reached = Err(ended),
         }
@@ -92,6 +94,7 @@ async fn connect(
     name: &str,
     endpoint: &Endpoint,
     transport: &Transport,
+    proxied: bool,
     diagnosis: &mut Diagnosis,
 ) -> Result<Answer, Ended> {
     let origin = endpoint.origin();
@@ -107,18 +110,29 @@ async fn connect(
         }
         Err(error) => {
             let told = causes(&error);
-            diagnosis.fail(name, format!("{origin}: {told}"), advice(&error, &told));
+            diagnosis.fail(name, format!("{origin}: {told}"), advice(&error, &told, proxied));
             Err(Ended)
         }
     }
 }
 
-fn advice(error: &TransportError, told: &str) -> &'static str {
+fn advice(error: &TransportError, told: &str, proxied: bool) -> &'static str {
     let told = told.to_ascii_lowercase();
     match error {
         TransportError::Connect(_) if told.contains("certificate") => {
             "the certificate is not trusted: behind a proxy that opens TLS, name its root in the account's \
              ca_file; else check this machine's root certificates and clock"
+        }
+        // Whatever fails before TLS fails at the proxy, or is the proxy's to say.
+        TransportError::Connect(_) if proxied && told.contains("proxy auth") => {
+            "the proxy asks for a user and a password: put them into its URL, percent-encoded"
+        }
+        TransportError::Connect(_) if proxied => {
+            "the proxy does not let it through, or is not there: check HTTPS_PROXY or the account's proxy, that \
+             something listens there, and that it may connect to this endpoint's port"
+        }
+        TransportError::Timeout(_) if proxied => {
+            "neither the proxy nor the service behind it answered in time: check HTTPS_PROXY or the account's proxy"
         }
         TransportError::Connect(_) if told.contains("refused") => {
             "nothing listens there, or a firewall refuses: check the endpoint and its port"

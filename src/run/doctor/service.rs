@@ -5,14 +5,14 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+use super::Ended;
 use super::report::Diagnosis;
-use super::{Ended, causes};
-use crate::api::{ApiError, Client, Refusal};
+use crate::api::{ApiError, Client, Priority, Refusal};
 use crate::auth::http::{Answer, Transport};
 use crate::auth::{AuthError, Ticket};
 use crate::config::{Account, Scope};
 use crate::model::{Collector, TaskId};
-use crate::run::Surroundings;
+use crate::run::{Surroundings, causes};
 
 /// The action of the vendor's older policies that covers everything that is read.
 const OLD_ACTION: &str = "sms:server:queryServer";
@@ -193,9 +193,11 @@ async fn operations(account: &Account, client: &Client, diagnosis: &mut Diagnosi
         tried.diagnosis.skip("speed_limits, consistency", "there is no task to ask about");
         return tried.ended;
     };
-    let rules = tried.ask(Collector::SpeedLimits, client.speed_rules(&task, within())).await;
+    let rules =
+        tried.ask(Collector::SpeedLimits, client.speed_rules(&task, (Priority::Alone, within()))).await;
     tried.note(Collector::SpeedLimits, rules, |(rules, _)| objects(rules.len(), "rules of the first task"));
-    let result = tried.ask(Collector::Consistency, client.consistency(&task, within())).await;
+    let result =
+        tried.ask(Collector::Consistency, client.consistency(&task, (Priority::Alone, within()))).await;
     tried.note(Collector::Consistency, result, |_| "permitted".to_owned());
     tried.ended
 }
@@ -252,7 +254,11 @@ fn advice_on_operation(collector: Collector, error: &ApiError) -> String {
             "others use up the quota: poll less often, or lower limits.requests_per_second".to_owned()
         }
         ApiError::Auth(error) => advice_on(error).to_owned(),
-        ApiError::Refused(_) | ApiError::Malformed(_) | ApiError::Incomplete { .. } => {
+        ApiError::Refused(_)
+        | ApiError::Malformed(_)
+        | ApiError::Incomplete { .. }
+        | ApiError::Implausible { .. }
+        | ApiError::Panicked(_) => {
             format!("ask again; if it stays, show this line to the vendor's support, {switch}")
         }
         ApiError::TooLong { .. } => "narrow the account by enterprise_project_id or migproject".to_owned(),

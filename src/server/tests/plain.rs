@@ -60,7 +60,9 @@ async fn each_route_answers_its_methods_and_no_others() {
 #[tokio::test]
 async fn before_the_first_page_there_are_the_exporters_own_metrics_and_it_is_not_ready() {
     let running = Running::start(Settings::default());
-    assert_eq!(get(running.address, "/-/ready").await.status, 503);
+    let answer = get(running.address, "/-/ready").await;
+    let waiting = "Not ready: there is no data yet.\nprod: sources not answered yet\n";
+    assert_eq!((answer.status, answer.text()), (503, waiting));
     assert_eq!(get(running.address, "/-/healthy").await.status, 200);
     let answer = get(running.address, "/metrics").await;
     assert_eq!((answer.status, answer.text()), (200, OWN_TEXT));

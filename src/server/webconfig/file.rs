@@ -135,7 +135,7 @@ pub(super) fn read_and_check(path: &Path, yaml: &str) -> Result<Valid, WebConfig
 }
 
 pub(super) fn read_file(path: &Path) -> Result<Valid, WebConfigError> {
-    let bytes = fs::read(path).map_err(|source| WebConfigError::Read { path: path.to_owned(), source })?;
+    let bytes = fs::read(path).map_err(|problem| WebConfigError::Read { path: path.to_owned(), problem })?;
     let yaml =
         std::str::from_utf8(&bytes).map_err(|_| Source(path).invalid(None, "the file is not UTF-8"))?;
     read_and_check(path, yaml)

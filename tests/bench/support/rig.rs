@@ -20,6 +20,7 @@ use super::pages::now;
 pub(crate) struct Rig {
     reader: Reader,
     ledger: Ledger,
+    clock: Clock,
     publisher: Publisher,
     pub(crate) published: Published,
     pub(crate) own: Own,
@@ -62,10 +63,10 @@ impl Rig {
         let client = Client::new(&account, asks, transport, clock.clone());
         // What is asked for task by task is bounded by the budget and not by the size of the fleet.
         let lists = [Collector::Sources, Collector::Tasks, Collector::Overview, Collector::Errors];
-        let reader = Reader::new(client, clock, lists, Duration::from_secs(300), 1);
+        let reader = Reader::new(client, clock.clone(), lists, Duration::from_secs(300));
         let stale_after = default_stale_after(Duration::from_secs(60));
         let ledger = Ledger::new(account.name.clone(), meters, Choice::default(), stale_after, 0);
-        Self { reader, ledger, publisher, published, own }
+        Self { reader, ledger, clock, publisher, published, own }
     }
 
     /// One poll, stage by stage.
@@ -76,16 +77,17 @@ impl Rig {
     /// The first stages of a poll; nobody learns what they found.
     pub(crate) async fn poll_until(&mut self, until: Until) -> Stages {
         let meter = cost::Meter::start();
-        let fleet = self.ledger.fleet().clone();
-        let readings = self.reader.read(&fleet).await;
+        let readings = self.reader.read_lists().await;
         let read = meter.stop();
         if until == Until::Read {
             return Stages { read, ..Stages::default() };
         }
-        let ((), diff) = cost::costs(|| self.ledger.take(readings));
-        // The exporter holds no second handle to the last fleet while it renders the next.
-        drop(fleet);
-        let (rendered, render) = cost::costs(|| self.ledger.render(now()));
+        let ((), diff) = cost::costs(|| {
+            for reading in readings {
+                self.ledger.take(reading, &self.clock);
+            }
+        });
+        let (rendered, render) = cost::costs(|| self.ledger.render(self.clock.instant()));
         if until == Until::Rendered {
             return Stages { read, diff, render, ..Stages::default() };
         }

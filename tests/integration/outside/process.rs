@@ -58,6 +58,7 @@ pub(crate) async fn finish(mut command: Command) -> Ended {
 impl Process {
     /// Starts a program.
     pub(crate) fn start(mut command: Command) -> Self {
+        assert_leaves_the_port_to_the_system(&command);
         let mut child = command.spawn().expect("the program starts");
         let (saying, said) = watch::channel(String::new());
         let out = child.stdout.take().expect("stdout is piped");
@@ -98,9 +99,14 @@ impl Process {
         self.said.borrow().clone()
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
     /// Sends a signal such as `TERM`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("the process runs").to_string();
+        let id = self.id().to_string();
         let sent = finish(command(Path::new("/bin/sh"), &["-c", "kill -s \"$0\" \"$1\"", name, &id])).await;
         assert_eq!(sent.status, Some(0), "{sent:?}");
     }
@@ -111,6 +117,16 @@ impl Process {
         end.unwrap_or_else(|_| panic!("still running after {time:?}: {}", self.said()))
             .expect("it can be waited for")
     }
+}
+
+/// Whatever listens on the default port of this machine, or on any other, is in no test's way.
+fn assert_leaves_the_port_to_the_system(command: &Command) {
+    let command = command.as_std();
+    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let listens = !arguments.iter().any(|argument| ["once", "doctor", "simulator"].contains(&&**argument));
+    let free = |argument: &str| argument.starts_with("--web.listen-address=") && argument.ends_with(":0");
+    let is_ours = Path::new(command.get_program()).ends_with("sms-exporter");
+    assert!(!is_ours || !listens || arguments.iter().any(|argument| free(argument)), "{arguments:?}");
 }
 
 /// What stands behind a key in a line, up to the next space.

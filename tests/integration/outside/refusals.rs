@@ -29,7 +29,9 @@ async fn a_port_in_use_is_one_line_with_status_1() {
     // The port is looked at first: this endpoint is never asked.
     command.env("HUAWEICLOUD_SDK_REGION_SMS_CN_NORTH_4", "http://127.0.0.1:9");
     command.env("HUAWEICLOUD_SDK_AK", "AK").env("HUAWEICLOUD_SDK_SK", "SK").env("HW_PROJECT_ID", "p1");
-    assert_one_line(&finish(command).await, 1, &[&address, "in use", "--web.listen-address"]);
+    let ended = finish(command).await;
+    assert_one_line(&ended, 1, &[&address, "in use", "--web.listen-address"]);
+    assert_eq!(ended.err.matches("in use").count(), 1, "its cause stands once: {}", ended.err);
 }
 
 #[tokio::test]
