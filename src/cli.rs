@@ -19,7 +19,7 @@ pub use estimate::{Estimate, Pace, idle_patterns};
 pub use log::LogOptions;
 pub use poll::{ConfigOptions, PollOptions};
 pub use version::{BUILD, Build, version};
-pub use web::{ListenAddress, ListenAddressError, WebOptions};
+pub use web::{ExternalUrl, ListenAddress, ListenAddressError, WebOptions};
 
 use std::ffi::OsString;
 

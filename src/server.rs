@@ -18,15 +18,20 @@ mod accept;
 mod auth;
 mod body;
 mod connection;
+mod connections;
 mod direct;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod guard;
 mod landing;
 mod listen;
+mod origin;
 mod rate;
 mod routes;
 mod scrape;
+mod slots;
+mod stream;
+mod turns;
 pub mod webconfig;
 
 #[cfg(test)]
@@ -47,8 +52,12 @@ use webconfig::WebConfig;
 /// How the web side is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the metrics are, for example `/metrics`.
+    /// Where the metrics are below the prefix, for example `/metrics`.
     pub telemetry_path: String,
+    /// What every path begins with, for example `/sms`; empty, or a path without a slash at its end.
+    pub route_prefix: String,
+    /// The origin under which others know the exporter, for example `https://example.com`.
+    pub external_origin: Option<String>,
     /// Whether `/-/reload` may be used.
     pub enable_lifecycle: bool,
     /// What a client may take.
@@ -62,9 +71,9 @@ pub struct Settings {
 /// What a client may take of the exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// Connections at once, `--web.max-connections`, at least one; for further ones those idle longest are closed.
     pub connections: usize,
-    /// Scrapes at once, `--web.max-requests`; further ones get 503. 0 is no limit.
+    /// Scrapes at once, `--web.max-requests`; for further ones slow ones are cut, else they get 503. 0 is no limit.
     pub scrapes: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,
@@ -102,6 +111,10 @@ pub struct Hooks {
     pub ready: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
     /// Whether what should go on by itself does; the error is a sentence for the one who asked.
     pub healthy: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Told how many connections are open, whenever that changes.
+    pub connections: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Told of what is ended to make room for others: a `connection` or a `scrape`.
+    pub evicted: Arc<dyn Fn(&'static str) + Send + Sync>,
     /// Reads the configuration anew; the error is a sentence for the one who asked.
     pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }
@@ -124,6 +137,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             telemetry_path: "/metrics".to_owned(),
+            route_prefix: String::new(),
+            external_origin: None,
             enable_lifecycle: false,
             limits: Limits::default(),
             grace: Duration::from_secs(5),
@@ -143,6 +158,25 @@ impl Default for Limits {
             idle_time: Duration::from_secs(5 * 60),
             stall_time: Duration::from_secs(15),
             response_time: Duration::from_secs(60),
+        }
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Hooks {
+    /// Nothing to serve, and nobody to tell.
+    fn none() -> Self {
+        Self {
+            published: Published::default(),
+            own: Arc::new(|| "# EOF\n".to_owned()),
+            landing: Arc::new(Landing::default),
+            families: Arc::new(|_| None),
+            answered: Arc::new(|_, _| {}),
+            ready: Arc::new(|| Ok(())),
+            healthy: Arc::new(|| Ok(())),
+            connections: Arc::new(|_| {}),
+            evicted: Arc::new(|_| {}),
+            reload: Arc::new(|| Box::pin(async { Ok(()) })),
         }
     }
 }

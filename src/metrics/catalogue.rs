@@ -361,6 +361,10 @@ catalogue! {
             "When what must survive a restart was last written." "the storage";
         HttpRequests Counter "sms_exporter_http_requests_total" _ NONE ["path", "code"]
             "Requests to the exporter." "the server";
+        HttpOpenConnections Gauge "sms_exporter_http_open_connections" _ NONE []
+            "Connections to the exporter that are open." "the server";
+        HttpEvictions Counter "sms_exporter_http_evictions_total" _ NONE ["resource"]
+            "Connections and scrapes that were ended to make room for others." "the server";
         ProcessCpu Counter "process_cpu_seconds_total" "seconds" NONE []
             "User and system processor time of the process." "/proc/self/stat";
         ProcessMemory Gauge "process_resident_memory_bytes" "bytes" NONE []

@@ -47,6 +47,7 @@ labels! {
     OfFamily { family: &'static str }
     OfEncoding { encoding: &'static str }
     Served { path: &'static str, code: u16 }
+    Evicted { resource: &'static str }
 }
 
 /// How a collector's poll went.
@@ -115,6 +116,8 @@ struct Families {
     reload_successful: Gauge,
     reload_success: FloatGauge,
     http_requests: SortedFamily<Served, Counter>,
+    http_open_connections: Gauge<u64, AtomicU64>,
+    http_evictions: SortedFamily<Evicted, Counter>,
     request_duration: RequestDuration,
 }
 
@@ -268,6 +271,16 @@ impl Own {
     pub fn served(&self, path: &'static str, code: u16) {
         self.families.http_requests.get_or_create(&Served { path, code }).inc();
     }
+
+    /// So many connections to the exporter are open.
+    pub fn connections(&self, open: usize) {
+        self.families.http_open_connections.set(u64::try_from(open).unwrap_or(u64::MAX));
+    }
+
+    /// A connection or a scrape was ended to make room for others.
+    pub fn evicted(&self, resource: &'static str) {
+        self.families.http_evictions.get_or_create(&Evicted { resource }).inc();
+    }
 }
 
 fn set_all(
@@ -339,6 +352,11 @@ fn register_rest(registry: &mut Registry, families: &Families) {
     register(registry, Family::StorageWriteFailures, families.storage_failures);
     register(registry, Family::StorageLastSuccess, families.storage_success);
     register(registry, Family::HttpRequests, families.http_requests);
+    register(registry, Family::HttpOpenConnections, families.http_open_connections);
+    for resource in ["connection", "scrape"] {
+        drop(families.http_evictions.get_or_create(&Evicted { resource }));
+    }
+    register(registry, Family::HttpEvictions, families.http_evictions);
 }
 
 /// What is counted for one account. Clones share the counts.

@@ -51,8 +51,9 @@ pub(super) async fn run(
 fn announce(cli: &Cli) {
     for address in &cli.web.listen_addresses {
         let host = if address.to_string().starts_with(':') { "localhost" } else { "" };
-        println!("Metrics of a simulated fleet:  curl http://{host}{address}{}", cli.web.telemetry_path);
-        println!("At a glance, in a browser:     http://{host}{address}/");
+        let base = format!("http://{host}{address}{}", cli.web.route_prefix());
+        println!("Metrics of a simulated fleet:  curl {base}{}", cli.web.telemetry_path);
+        println!("At a glance, in a browser:     {base}/");
     }
     println!("Prometheus scrapes it with this job:");
     let targets: Vec<String> =

@@ -8,7 +8,7 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exporter, GRACE, Misuse, causes, signals, systemd, watch};
-use crate::cli::{BUILD, Cli};
+use crate::cli::{BUILD, Cli, ExternalUrl};
 use crate::config::{Config, ConfigErrors};
 use crate::metrics::{Subject, all};
 use crate::model::Collector;
@@ -58,7 +58,7 @@ fn listeners(cli: &Cli) -> anyhow::Result<Vec<std::net::TcpListener>> {
     if cli.web.systemd_socket {
         return Ok(server::activated()?);
     }
-    let bind = |address: &crate::cli::ListenAddress| server::bind(&address.to_string());
+    let bind = |address: &crate::cli::ListenAddress| server::bind(&address.to_string(), address.candidates());
     Ok(cli.web.listen_addresses.iter().map(bind).collect::<Result<_, _>>()?)
 }
 
@@ -66,21 +66,22 @@ fn settings(cli: &Cli) -> anyhow::Result<Settings> {
     let web = cli.web.config_file.as_deref().map(server::webconfig::WebConfig::load);
     Ok(Settings {
         telemetry_path: cli.web.telemetry_path.clone(),
+        route_prefix: cli.web.route_prefix().to_owned(),
+        external_origin: cli.web.external_url.as_ref().and_then(ExternalUrl::origin),
         enable_lifecycle: cli.web.enable_lifecycle,
-        limits: Limits { scrapes: cli.web.max_requests, ..Limits::default() },
+        limits: Limits {
+            connections: cli.web.max_connections,
+            scrapes: cli.web.max_requests,
+            ..Limits::default()
+        },
         web: web.transpose().map_err(|error| Misuse::of(&error))?.map(Arc::new),
         ..Settings::default()
     })
 }
 
 fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
-    let (own, counted, facts, watched, reloaded) = (
-        exporter.own().clone(),
-        exporter.own().clone(),
-        exporter.clone(),
-        exporter.clone(),
-        (cli.clone(), exporter.clone()),
-    );
+    let [own, counted, open, evicted] = std::array::from_fn(|_| exporter.own().clone());
+    let (facts, watched, reloaded) = (exporter.clone(), exporter.clone(), (cli.clone(), exporter.clone()));
     Hooks {
         published: exporter.published().clone(),
         own: Arc::new(move || own.text()),
@@ -91,6 +92,8 @@ fn hooks(cli: &Cli, exporter: &Exporter) -> Hooks {
             Arc::new(move || publisher.ready())
         },
         answered: Arc::new(move |path, code| counted.served(path, code)),
+        connections: Arc::new(move |count| open.connections(count)),
+        evicted: Arc::new(move |resource| evicted.evicted(resource)),
         healthy: Arc::new(move || watch::health(&watched)),
         reload: Arc::new(move || {
             let (cli, exporter) = reloaded.clone();

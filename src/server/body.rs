@@ -2,28 +2,36 @@
 
 use super::direct::{LONGEST, Piece, Waiting};
 use super::guard::Busy;
+use super::slots::Slot;
+use super::stream::Stream;
 use crate::exposition::{Body, Part};
+use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::OwnedSemaphorePermit;
 
-/// A response's body, and what is held until it is handed over: the connection's being busy and a place among
+/// The longest piece on a stream of HTTP/2: taking one within the time for a stall is progress.
+const FRAME: usize = 64 * 1024;
+
+/// A response's body, and what is held until it is handed over: the connection's being busy and a slot among
 /// the scrapes.
 #[derive(Debug)]
 pub(super) struct Sent {
     body: Body,
     /// Where the socket sends files by itself; none where it has to be given bytes.
     direct: Option<Arc<Waiting>>,
+    /// The stream of HTTP/2 that it goes out on, and what is left of the last piece.
+    stream: Option<(Arc<Stream>, Bytes)>,
     _busy: Busy,
-    _place: Option<OwnedSemaphorePermit>,
+    _slot: Option<Slot>,
 }
 
 impl Sent {
-    pub(super) fn new(body: Body, busy: Busy, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { body, direct: None, _busy: busy, _place: place }
+    pub(super) fn new(body: Body, busy: Busy, slot: Option<Slot>, stream: Option<Arc<Stream>>) -> Self {
+        let stream = stream.inspect(|stream| stream.advance()).map(|stream| (stream, Bytes::new()));
+        Self { body, direct: None, stream, _busy: busy, _slot: slot }
     }
 
     /// The same on a socket that sends files by itself.
@@ -31,7 +39,19 @@ impl Sent {
         Self { direct, ..self }
     }
 
+    /// What is yet to be handed over, in bytes.
+    fn length(&self) -> u64 {
+        self.body.length() + self.stream.as_ref().map_or(0, |(_, rest)| rest.len() as u64)
+    }
+
     fn next(&mut self) -> Option<Piece> {
+        if let Some((stream, rest)) = &mut self.stream {
+            stream.advance();
+            if rest.is_empty() {
+                *rest = self.body.next()?;
+            }
+            return Some(Piece::Bytes(rest.split_to(rest.len().min(FRAME))));
+        }
         let Some(direct) = &self.direct else { return self.body.next().map(Piece::Bytes) };
         Some(match self.body.next_part(LONGEST)? {
             Part::Bytes(bytes) => Piece::Bytes(bytes),
@@ -52,10 +72,10 @@ impl HttpBody for Sent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.length() == 0
+        self.length() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.body.length())
+        SizeHint::with_exact(self.length())
     }
 }

@@ -1,14 +1,14 @@
 //! One connection, from its handshake to its end.
 
+use super::connections::{Admitted, Caller, Client};
 use super::direct::{Direct, Waiting};
-use super::guard::{Activity, Guarded, Patience};
+use super::guard::{Guarded, Patience};
 use super::routes::Site;
-use hyper::rt::Executor;
+use super::stream::{Stream, Streams};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,23 +20,30 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 /// Requests at once on one connection of HTTP/2. A scraper needs one.
-const STREAMS: u32 = 32;
+const STREAMS: u32 = 8;
 
-/// Spawns HTTP/2's streams where shutdown waits for them.
-#[derive(Clone, Debug)]
-struct Tracked(TaskTracker);
-
-impl<F> Executor<F> for Tracked
-where
-    F: Future<Output: Send + 'static> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        self.0.spawn(stream);
+/// Serves a connection until the client is done, too slow or has to make room, or the exporter stops.
+pub(super) async fn serve(
+    site: Arc<Site>,
+    socket: TcpStream,
+    admitted: Admitted,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    let client = &admitted.client;
+    tokio::select! {
+        () = client.closing.cancelled() => debug!(peer = %client.peer, "A connection was closed to make room"),
+        () = converse(&site, socket, client, tasks, &stop) => {}
     }
 }
 
-/// Serves a connection until the client is done, too slow, or the exporter stops.
-pub(super) async fn serve(site: Arc<Site>, socket: TcpStream, tasks: TaskTracker, stop: CancellationToken) {
+async fn converse(
+    site: &Arc<Site>,
+    socket: TcpStream,
+    client: &Arc<Client>,
+    tasks: TaskTracker,
+    stop: &CancellationToken,
+) {
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%error, "The connection was gone before it began");
         return;
@@ -44,7 +51,7 @@ pub(super) async fn serve(site: Arc<Site>, socket: TcpStream, tasks: TaskTracker
     let Some(tls) = site.settings.web.as_ref().and_then(|web| web.current().tls.clone()) else {
         let socket = Direct::new(socket);
         let direct = socket.waiting();
-        return http1(&site, socket, Some(direct), &stop).await;
+        return http1(site, socket, client, Some(direct), stop).await;
     };
     let handshake = timeout(site.settings.limits.head_time, TlsAcceptor::from(tls).accept(socket));
     let accepted = tokio::select! {
@@ -53,9 +60,9 @@ pub(super) async fn serve(site: Arc<Site>, socket: TcpStream, tasks: TaskTracker
     };
     match accepted {
         Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-            http2(&site, stream, tasks, &stop).await;
+            http2(site, stream, client, tasks, stop).await;
         }
-        Ok(Ok(stream)) => http1(&site, stream, None, &stop).await,
+        Ok(Ok(stream)) => http1(site, stream, client, None, stop).await,
         Ok(Err(error)) => debug!(%error, "A TLS handshake failed"),
         Err(_) => debug!("A TLS handshake took too long"),
     }
@@ -64,13 +71,18 @@ pub(super) async fn serve(site: Arc<Site>, socket: TcpStream, tasks: TaskTracker
 async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
     site: &Arc<Site>,
     socket: S,
+    client: &Arc<Client>,
     direct: Option<Arc<Waiting>>,
     stop: &CancellationToken,
 ) {
-    let (socket, activity) = guard(site, socket, false);
+    let socket = guard(site, socket, client, false);
     let service = service_fn(|request| {
-        let (site, busy, direct) = (Arc::clone(site), activity.begin(), direct.clone());
-        async move { Ok::<_, Infallible>(site.answer(request, busy).await.map(|sent| sent.over(direct))) }
+        let (site, busy, direct) = (Arc::clone(site), client.activity.begin(), direct.clone());
+        let caller = Caller::new(Arc::clone(client), None);
+        async move {
+            let response = site.answer(request, caller, busy).await;
+            Ok::<_, Infallible>(response.map(|sent| sent.over(direct)))
+        }
     });
     let limits = &site.settings.limits;
     let mut builder = http1::Builder::new();
@@ -94,18 +106,27 @@ async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
     tell(ended);
 }
 
-async fn http2<S>(site: &Arc<Site>, socket: S, tasks: TaskTracker, stop: &CancellationToken)
-where
+async fn http2<S>(
+    site: &Arc<Site>,
+    socket: S,
+    client: &Arc<Client>,
+    tasks: TaskTracker,
+    stop: &CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (socket, activity) = guard(site, socket, true);
-    let answering = Arc::clone(site);
+    let socket = guard(site, socket, client, true);
+    let (answering, asking) = (Arc::clone(site), Arc::clone(client));
     let service = service_fn(move |request| {
-        let (site, busy) = (Arc::clone(&answering), activity.begin());
-        async move { Ok::<_, Infallible>(site.answer(request, busy).await) }
+        let (site, client, busy) = (Arc::clone(&answering), Arc::clone(&asking), asking.activity.begin());
+        async move {
+            let caller = Caller::new(client, Stream::current());
+            Ok::<_, Infallible>(site.answer(request, caller, busy).await)
+        }
     });
     let limits = &site.settings.limits;
-    let mut builder = http2::Builder::new(Tracked(tasks));
+    let streams = Streams { tasks, stall_time: limits.stall_time, response_time: limits.response_time };
+    let mut builder = http2::Builder::new(streams);
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
     builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
@@ -122,7 +143,7 @@ where
     tell(ended);
 }
 
-fn guard<S>(site: &Site, socket: S, multiplexed: bool) -> (Guarded<S>, Arc<Activity>) {
+fn guard<S>(site: &Site, socket: S, client: &Client, multiplexed: bool) -> Guarded<S> {
     let limits = &site.settings.limits;
     let patience = Patience {
         head: limits.head_time,
@@ -131,8 +152,8 @@ fn guard<S>(site: &Site, socket: S, multiplexed: bool) -> (Guarded<S>, Arc<Activ
         response: limits.response_time,
         multiplexed,
     };
-    let activity = Activity::new();
-    (Guarded::new(socket, patience, Arc::clone(&activity)), activity)
+    client.activity.restart();
+    Guarded::new(socket, patience, Arc::clone(&client.activity))
 }
 
 fn tell(ended: hyper::Result<()>) {

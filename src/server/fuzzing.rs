@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, header};
 
+use super::connections::Caller;
 use super::guard::Activity;
 use super::routes::Site;
 use super::webconfig;
-use super::{Hooks, Landing, Settings};
-use crate::exposition::Published;
+use super::{Hooks, Settings};
 
 /// The statuses that there are without a web configuration.
 const STATUSES: [u16; 5] = [200, 400, 404, 405, 503];
@@ -19,7 +19,7 @@ const STATUSES: [u16; 5] = [200, 400, 404, 405, 503];
 pub(crate) fn request(data: &[u8]) {
     let mut lines = data.splitn(4, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
-    let mut request = Request::builder().method(line()).uri(line());
+    let mut request = Request::builder().method(line()).uri(line()).header(header::HOST, "exporter");
     for name in [header::ACCEPT, header::ACCEPT_ENCODING] {
         if let Ok(value) = HeaderValue::from_bytes(line()) {
             request = request.header(name, value);
@@ -29,7 +29,8 @@ pub(crate) fn request(data: &[u8]) {
     let Ok(request) = request.body(()) else { return };
     let head = request.method() == http::Method::HEAD;
     let site = Site::new(Settings { enable_lifecycle: true, ..Settings::default() }, hooks());
-    let answer = site.answer(request, Activity::new().begin()).now_or_never();
+    let caller = Caller::alone(std::net::Ipv4Addr::LOCALHOST.into(), 0);
+    let answer = site.answer(request, caller, Activity::new().begin()).now_or_never();
     let answer = answer.expect("without passwords, nothing takes time");
     assert!(STATUSES.contains(&answer.status().as_u16()), "{}", answer.status());
     let length = answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -38,16 +39,10 @@ pub(crate) fn request(data: &[u8]) {
 }
 
 fn hooks() -> Hooks {
-    let landing = || Landing { version: String::new(), accounts: Vec::new(), links: Vec::new() };
     Hooks {
-        ready: Arc::new(|| Ok(())),
-        published: Published::default(),
         own: Arc::new(|| "# TYPE a gauge\na 1\n# EOF\n".to_owned()),
-        landing: Arc::new(landing),
         families: Arc::new(|name| (name == "sources").then(|| vec!["a"])),
-        answered: Arc::new(|_, _| {}),
-        healthy: Arc::new(|| Ok(())),
-        reload: Arc::new(|| async { Ok(()) }.boxed()),
+        ..Hooks::none()
     }
 }
 

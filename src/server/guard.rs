@@ -40,6 +40,8 @@ struct Requests {
     begun: u64,
     under_way: BTreeMap<u64, Instant>,
     idle_since: Instant,
+    /// When the client last took a byte.
+    moved: Instant,
 }
 
 /// A socket under watch.
@@ -64,8 +66,36 @@ struct Writing {
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
-        let requests = Requests { begun: 0, under_way: BTreeMap::new(), idle_since: Instant::now() };
-        Arc::new(Self(Mutex::new(requests)))
+        let now = Instant::now();
+        Arc::new(Self(Mutex::new(Requests {
+            begun: 0,
+            under_way: BTreeMap::new(),
+            idle_since: now,
+            moved: now,
+        })))
+    }
+
+    /// The handshake is done; the time for the first head begins.
+    pub(super) fn restart(&self) {
+        self.lock().idle_since = Instant::now();
+    }
+
+    /// The client took bytes.
+    pub(super) fn wrote(&self) {
+        self.lock().moved = Instant::now();
+    }
+
+    /// When the client last took bytes.
+    pub(super) fn moved(&self) -> Instant {
+        self.lock().moved
+    }
+
+    /// Whether a request is under way, and since when nothing has happened that counts: what was sent to the client,
+    /// and the ends of requests, but no byte of the client's that is not a whole head.
+    pub(super) fn standing(&self) -> (bool, Instant) {
+        let requests = self.lock();
+        let since = requests.under_way.values().next_back().copied().unwrap_or(requests.idle_since);
+        (!requests.under_way.is_empty(), since.max(requests.moved))
     }
 
     /// A request's head is complete; its response is under way until the guard is dropped.
@@ -153,6 +183,18 @@ impl<S> Guarded<S> {
         }
     }
 
+    /// As [`Self::after_write`], for what tells how many bytes were taken.
+    fn after_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if matches!(outcome, Poll::Ready(Ok(1..))) {
+            self.activity.wrote();
+        }
+        self.after_write(cx, outcome)
+    }
+
     fn after_write<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.note_write();
@@ -188,7 +230,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.socket).poll_write(cx, bytes);
-        this.after_write(cx, outcome)
+        this.after_bytes(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -198,7 +240,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.socket).poll_write_vectored(cx, slices);
-        this.after_write(cx, outcome)
+        this.after_bytes(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -9,7 +9,8 @@ pub struct Landing {
     pub version: String,
     /// The accounts, in their order.
     pub accounts: Vec<LandingAccount>,
-    /// Further links: where they lead and what they are called. The metrics and the health pages are there anyway.
+    /// Further links: paths below the prefix, and what they are called. The metrics and the health pages are there
+    /// anyway.
     pub links: Vec<(String, String)>,
 }
 
@@ -30,7 +31,8 @@ const STYLE: &str = "body{font-family:sans-serif;max-width:50em;margin:2em auto;
     table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .8em;text-align:left}\
     td.count{text-align:right}";
 
-/// The page as HTML, with the paths of the metrics and of what else there is.
+/// The page as HTML, with the paths of the metrics and of what else there is. Links are relative: the page may be seen
+/// through a proxy under any path.
 pub(super) fn html(landing: &Landing, telemetry_path: &str) -> String {
     let Landing { version, accounts, links } = landing;
     let mut page = format!(
@@ -41,7 +43,7 @@ pub(super) fn html(landing: &Landing, telemetry_path: &str) -> String {
     let own = [(telemetry_path, "Metrics"), ("/-/healthy", "Health"), ("/-/ready", "Readiness")];
     let further = links.iter().map(|(address, text)| (address.as_str(), text.as_str()));
     for (address, text) in own.into_iter().chain(further) {
-        push(&mut page, format_args!("<li><a href=\"{}\">{}</a></li>\n", escape(address), escape(text)));
+        push(&mut page, format_args!("<li><a href=\".{}\">{}</a></li>\n", escape(address), escape(text)));
     }
     page.push_str("</ul>\n");
     for account in accounts {
@@ -103,8 +105,9 @@ mod tests {
         let page = html(&landing, "/metrics");
         for part in [
             "<p>Version 1.2.3</p>",
-            "<a href=\"/metrics\">Metrics</a>",
-            "<a href=\"/x\">X</a>",
+            "<a href=\"./metrics\">Metrics</a>",
+            "<a href=\"./-/healthy\">Health</a>",
+            "<a href=\"./x\">X</a>",
             "<h2>prod</h2>\n<p>Read 12 s ago</p>",
             "<tr><td>replicate</td><td class=\"count\">7</td></tr>",
         ] {

@@ -1,16 +1,14 @@
 //! Sockets to listen on: addresses as Prometheus' exporters write them, or systemd's.
 
 use listenfd::ListenFd;
+use socket2::SockRef;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use thiserror::Error;
 
 /// Why there is nothing to listen on.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// An address that has no port or that means nothing.
-    #[error("cannot listen on {0:?}: expected host:port or :port, for example :10067")]
-    Address(String),
     /// The system refused.
     #[error("cannot listen on {address}: {problem}{}", advice(problem))]
     Bind {
@@ -40,24 +38,37 @@ pub enum ListenError {
     Ended,
 }
 
-/// Listens on an address; `:10067` is every address of the machine, IPv6 and IPv4.
+/// Connections that the kernel takes while we are busy; it allows no more than `net.core.somaxconn`. The standard
+/// library's 128 are gone at once when a crowd comes, and a scraper that comes with it tries again after a second.
+const BACKLOG: i32 = 4096;
+
+/// Listens on the first of an address's candidates that there is. `address` is what errors call it.
 ///
 /// # Errors
 ///
 /// When the address means nothing, or is in use or not ours.
-pub fn bind(address: &str) -> Result<TcpListener, ListenError> {
-    let (host, port) = split(address).ok_or_else(|| ListenError::Address(address.to_owned()))?;
-    let bound = if host.is_empty() {
-        // A machine without IPv6 refuses the address family; on all others [::] takes IPv4 as well.
-        TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| {
-            let is_refusal =
-                matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied);
-            if is_refusal { Err(error) } else { TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) }
-        })
-    } else {
-        TcpListener::bind((host, port))
-    };
+pub fn bind(address: &str, candidates: io::Result<Vec<SocketAddr>>) -> Result<TcpListener, ListenError> {
+    let bound = candidates.and_then(|candidates| first_of(&candidates));
+    let bound = bound.and_then(|listener| SockRef::from(&listener).listen(BACKLOG).map(|()| listener));
     bound.map_err(|problem| ListenError::Bind { address: address.to_owned(), problem })
+}
+
+fn first_of(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
+    let mut last = io::ErrorKind::AddrNotAvailable.into();
+    for candidate in candidates {
+        match TcpListener::bind(candidate) {
+            // The others would be no more to listen on where the port is taken or forbidden.
+            Err(error) if is_refusal(&error) => return Err(error),
+            // A machine without IPv6 refuses the address family.
+            Err(error) => last = error,
+            Ok(listener) => return Ok(listener),
+        }
+    }
+    Err(last)
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 /// The sockets that systemd passed. It takes them out of the environment, so it must come before any threads.
@@ -76,15 +87,6 @@ pub fn activated() -> Result<Vec<TcpListener>, ListenError> {
     if listeners.is_empty() { Err(ListenError::NotActivated) } else { Ok(listeners) }
 }
 
-fn split(address: &str) -> Option<(&str, u16)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    if bare.is_none() && host.contains(':') {
-        return None;
-    }
-    Some((bare.unwrap_or(host), port.parse().ok()?))
-}
-
 fn advice(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::AddrInUse {
         "; stop what uses the port, or choose another with --web.listen-address"
@@ -99,31 +101,40 @@ fn advice(error: &io::Error) -> &'static str {
 mod tests {
     use super::*;
 
-    #[test]
-    fn addresses_are_written_as_for_prometheus_exporters() {
-        assert_eq!(split(":10067"), Some(("", 10067)));
-        assert_eq!(split("127.0.0.1:0"), Some(("127.0.0.1", 0)));
-        assert_eq!(split("[::1]:80"), Some(("::1", 80)));
-        assert_eq!(split("localhost:80"), Some(("localhost", 80)));
-        for wrong in ["", "10067", "localhost", "::1:80", ":99999", ":http", "[::1]"] {
-            assert_eq!(split(wrong), None, "{wrong}");
-        }
-    }
+    const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
     #[test]
     fn a_port_in_use_is_told_with_what_to_do() {
-        let taken = bind("127.0.0.1:0").expect("a free port");
-        let address = taken.local_addr().expect("it is bound").to_string();
-        let message = bind(&address).expect_err("the port is taken").to_string();
+        let taken = bind("127.0.0.1:0", Ok(vec![LOOPBACK])).expect("a free port");
+        let address = taken.local_addr().expect("it is bound");
+        let message = bind(&address.to_string(), Ok(vec![address, LOOPBACK]))
+            .expect_err("the port is taken")
+            .to_string();
         assert!(message.starts_with(&format!("cannot listen on {address}: ")), "{message}");
         assert!(message.ends_with("choose another with --web.listen-address"), "{message}");
     }
 
     #[test]
-    fn an_address_without_a_host_listens_for_ipv4_too() {
-        let listener = bind(":0").expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("reachable by IPv4");
+    fn the_first_address_that_there_is_is_listened_on() {
+        let elsewhere = SocketAddr::from(([192, 0, 2, 1], 0));
+        let listener = bind(":0", Ok(vec![elsewhere, LOOPBACK])).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        assert_eq!(address.ip(), LOOPBACK.ip());
+        std::net::TcpStream::connect(address).expect("it listens");
+        let message = bind("x:0", Ok(vec![elsewhere])).expect_err("it is not ours").to_string();
+        assert!(message.starts_with("cannot listen on x:0: "), "{message}");
+    }
+
+    #[test]
+    fn a_crowd_that_comes_at_once_is_taken() {
+        let listener = bind("127.0.0.1:0", Ok(vec![LOOPBACK])).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux tells its limit");
+        let count = limit.trim().parse::<usize>().expect("a number").min(600);
+        let soon = std::time::Duration::from_millis(900);
+        let crowd: Vec<_> =
+            (0..count).map(|_| std::net::TcpStream::connect_timeout(&address, soon).expect("room")).collect();
+        assert_eq!(crowd.len(), count);
     }
 
     #[test]

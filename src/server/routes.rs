@@ -3,15 +3,17 @@
 use super::auth::Verdict;
 use super::auth::Verifier;
 use super::body::Sent;
+use super::connections::{Caller, Connections};
 use super::guard::Busy;
 use super::landing;
-use super::scrape::{Places, scrape};
+use super::origin::{host_problem, is_cross_site};
+use super::scrape::scrape;
+use super::slots::{Slot, Slots};
 use super::{Hooks, Settings};
 use crate::exposition::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// All that answering a request needs.
@@ -19,15 +21,16 @@ use tokio::time::Instant;
 pub(super) struct Site {
     pub(super) settings: Settings,
     hooks: Hooks,
-    places: Places,
+    slots: Arc<Slots>,
+    pub(super) connections: Arc<Connections>,
     verifier: Verifier,
 }
 
-/// A response and the place among the scrapes that it holds.
+/// A response and the slot among the scrapes that it holds.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) response: Response<Body>,
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Option<Slot>,
 }
 
 /// What there is.
@@ -38,14 +41,21 @@ enum Route {
     Healthy,
     Ready,
     Reload,
+    /// Where the prefix is missing or has no slash behind it: the landing page is elsewhere.
+    Elsewhere,
     Other,
 }
 
 impl Route {
-    fn of(path: &str, telemetry_path: &str) -> Self {
+    fn of(path: &str, settings: &Settings) -> Self {
+        let Settings { telemetry_path, route_prefix, .. } = settings;
+        let Some(path) = path.strip_prefix(route_prefix.as_str()) else {
+            return if path == "/" { Self::Elsewhere } else { Self::Other };
+        };
         match path {
             // First, because the metrics may be at `/`.
             path if path == telemetry_path => Self::Metrics,
+            "" if !route_prefix.is_empty() => Self::Elsewhere,
             "/" => Self::Landing,
             "/-/healthy" => Self::Healthy,
             "/-/ready" => Self::Ready,
@@ -58,7 +68,7 @@ impl Route {
     fn label(self) -> &'static str {
         match self {
             Self::Metrics => "/metrics",
-            Self::Landing => "/",
+            Self::Landing | Self::Elsewhere => "/",
             Self::Healthy => "/-/healthy",
             Self::Ready => "/-/ready",
             Self::Reload => "/-/reload",
@@ -69,7 +79,7 @@ impl Route {
     /// What may be done with it, as Allow says it; nothing for what does not exist.
     fn allowed(self) -> Option<(&'static [Method], &'static str)> {
         match self {
-            Self::Metrics | Self::Landing | Self::Healthy | Self::Ready => {
+            Self::Metrics | Self::Landing | Self::Elsewhere | Self::Healthy | Self::Ready => {
                 Some((&[Method::GET, Method::HEAD], "GET, HEAD"))
             }
             Self::Reload => Some((&[Method::POST, Method::PUT], "POST, PUT")),
@@ -80,16 +90,17 @@ impl Route {
 
 impl Site {
     pub(super) fn new(settings: Settings, hooks: Hooks) -> Arc<Self> {
-        let places = Places::new(settings.limits.scrapes);
-        Arc::new(Self { settings, hooks, places, verifier: Verifier::default() })
+        let slots = Slots::new(settings.limits.scrapes, hooks.clone());
+        let connections = Connections::new(settings.limits.connections, hooks.clone());
+        Arc::new(Self { settings, hooks, slots, connections, verifier: Verifier::default() })
     }
 
     /// Answers a request, whatever it is.
-    pub(super) async fn answer<B>(&self, request: Request<B>, busy: Busy) -> Response<Sent> {
-        let route = Route::of(request.uri().path(), &self.settings.telemetry_path);
-        let mut reply = match self.refusal(&request).await {
+    pub(super) async fn answer<B>(&self, request: Request<B>, caller: Caller, busy: Busy) -> Response<Sent> {
+        let route = Route::of(request.uri().path(), &self.settings);
+        let mut reply = match self.refusal(&request, &caller).await {
             Some(refusal) => refusal,
-            None => self.dispatch(route, &request).await,
+            None => self.dispatch(route, &request, &caller).await,
         };
         self.add_headers(&mut reply);
         let (mut head, mut body) = reply.response.into_parts();
@@ -98,16 +109,19 @@ impl Site {
         if request.method() == Method::HEAD {
             body = Body::default();
         }
-        Response::from_parts(head, Sent::new(body, busy, reply.place))
+        Response::from_parts(head, Sent::new(body, busy, reply.slot, caller.stream()))
     }
 
-    /// The rate limit and the password, in the order of Prometheus' toolkit.
-    async fn refusal<B>(&self, request: &Request<B>) -> Option<Reply> {
+    /// The Host, then the rate limit and the password in the order of Prometheus' toolkit.
+    async fn refusal<B>(&self, request: &Request<B>, caller: &Caller) -> Option<Reply> {
+        if let Some(problem) = host_problem(request) {
+            return Some(text(StatusCode::BAD_REQUEST, problem));
+        }
         let web = self.settings.web.as_ref()?.current();
         if web.rate.as_ref().is_some_and(|bucket| !bucket.take(Instant::now())) {
             return Some(text(StatusCode::TOO_MANY_REQUESTS, "Too many requests."));
         }
-        match self.verifier.verify(&web.users, request.headers()).await {
+        match self.verifier.verify(&web.users, request.headers(), caller.peer()).await {
             Verdict::Welcome => None,
             Verdict::Overloaded => {
                 Some(text(StatusCode::SERVICE_UNAVAILABLE, "Too many passwords are being checked."))
@@ -121,7 +135,7 @@ impl Site {
         }
     }
 
-    async fn dispatch<B>(&self, route: Route, request: &Request<B>) -> Reply {
+    async fn dispatch<B>(&self, route: Route, request: &Request<B>, caller: &Caller) -> Reply {
         let Some((methods, allow)) = route.allowed() else {
             return text(StatusCode::NOT_FOUND, "There is nothing here.");
         };
@@ -131,13 +145,25 @@ impl Site {
             return reply;
         }
         match route {
-            Route::Metrics => scrape(request, &self.hooks, &self.places),
+            Route::Metrics => scrape(request, &self.hooks, &self.slots, caller),
             Route::Landing => self.landing(),
             Route::Healthy => self.health(),
             Route::Ready => self.readiness(),
-            Route::Reload => self.reload().await,
+            Route::Elsewhere => self.elsewhere(request.uri().path()),
+            Route::Reload => self.reload(request).await,
             Route::Other => text(StatusCode::NOT_FOUND, "There is nothing here."),
         }
+    }
+
+    /// To the landing page, relative to where the request came, as a proxy may have taken a part of the path off.
+    fn elsewhere(&self, path: &str) -> Reply {
+        let prefix = self.settings.route_prefix.trim_start_matches('/');
+        let target = if path == "/" { prefix } else { prefix.rsplit('/').next().unwrap_or(prefix) };
+        let mut reply = text(StatusCode::FOUND, "See the landing page.");
+        if let Ok(location) = HeaderValue::from_str(&format!("./{target}/")) {
+            reply.response.headers_mut().insert(header::LOCATION, location);
+        }
+        reply
     }
 
     fn landing(&self) -> Reply {
@@ -149,7 +175,7 @@ impl Site {
         let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Reply { response, place: None }
+        Reply { response, slot: None }
     }
 
     /// Healthy while what should go on by itself does; whoever asks may restart what is not.
@@ -171,12 +197,15 @@ impl Site {
         }
     }
 
-    async fn reload(&self) -> Reply {
+    async fn reload<B>(&self, request: &Request<B>) -> Reply {
         if !self.settings.enable_lifecycle {
             return text(
                 StatusCode::FORBIDDEN,
                 "Lifecycle API is not enabled; --web.enable-lifecycle does that.",
             );
+        }
+        if is_cross_site(request, self.settings.external_origin.as_deref()) {
+            return text(StatusCode::FORBIDDEN, "Another site asks for this; it is refused.");
         }
         match (self.hooks.reload)().await {
             Ok(()) => text(StatusCode::OK, "Reloaded."),
@@ -203,5 +232,5 @@ pub(super) fn text(status: StatusCode, line: &str) -> Reply {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Reply { response, place: None }
+    Reply { response, slot: None }
 }

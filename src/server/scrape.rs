@@ -1,19 +1,13 @@
 //! The metrics path: what was asked for, and the page's answer.
 
 use super::Hooks;
+use super::connections::Caller;
 use super::routes::{Reply, text};
+use super::slots::{Full, Slots};
 use crate::exposition::{Page, negotiate};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// The places for scrapes.
-#[derive(Debug)]
-pub(super) struct Places {
-    limit: usize,
-    places: Arc<Semaphore>,
-}
 
 /// Which families a scrape wants, from `collect[]` and `exclude[]`.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,18 +15,6 @@ enum Wanted {
     All,
     Only(HashSet<&'static str>),
     AllBut(HashSet<&'static str>),
-}
-
-impl Places {
-    /// So many at once; 0 is no limit.
-    pub(super) fn new(limit: usize) -> Self {
-        let count = if limit == 0 { Semaphore::MAX_PERMITS } else { limit.min(Semaphore::MAX_PERMITS) };
-        Self { limit, places: Arc::new(Semaphore::new(count)) }
-    }
-
-    fn take(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
-    }
 }
 
 impl Wanted {
@@ -69,14 +51,14 @@ impl Wanted {
 }
 
 /// The latest page, or before the first one the exporter's own metrics alone.
-pub(super) fn scrape<B>(request: &Request<B>, hooks: &Hooks, places: &Places) -> Reply {
+pub(super) fn scrape<B>(request: &Request<B>, hooks: &Hooks, slots: &Arc<Slots>, caller: &Caller) -> Reply {
     let wanted = match Wanted::parse(request.uri().query().unwrap_or(""), hooks) {
         Ok(wanted) => wanted,
         Err(problem) => return text(StatusCode::BAD_REQUEST, &problem),
     };
-    let Some(place) = places.take() else {
-        let problem = format!("{} scrapes are under way already, try again later.", places.limit);
-        return text(StatusCode::SERVICE_UNAVAILABLE, &problem);
+    let slot = match slots.take(caller) {
+        Ok(slot) => slot,
+        Err(full) => return overloaded(full),
     };
     let accept = joined(request.headers(), &header::ACCEPT);
     let accept_encoding = joined(request.headers(), &header::ACCEPT_ENCODING);
@@ -91,7 +73,17 @@ pub(super) fn scrape<B>(request: &Request<B>, hooks: &Hooks, places: &Places) ->
     if let Some(coding) = encoding.content_encoding() {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
-    Reply { response, place: Some(place) }
+    Reply { response, slot: Some(slot) }
+}
+
+fn overloaded(full: Full) -> Reply {
+    let (count, whose) = match full {
+        Full::All(count) => (count, ""),
+        Full::Peer(count) => (count, " from this address"),
+        Full::Connection(count) => (count, " on this connection"),
+    };
+    let problem = format!("{count} scrapes{whose} are under way already, try again later.");
+    text(StatusCode::SERVICE_UNAVAILABLE, &problem)
 }
 
 /// The lines of a header as one; lines that are not text are passed over.

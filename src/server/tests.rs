@@ -5,6 +5,7 @@ mod client;
 mod limits;
 mod plain;
 mod secured;
+mod streams;
 
 use super::*;
 use crate::exposition::{Block, Desc, Kind, Labels, Page, Samples};
@@ -39,7 +40,7 @@ impl Running {
 
     #[expect(clippy::disallowed_methods, reason = "the test waits for the task itself")]
     fn start_with(settings: Settings, change: impl FnOnce(&mut Hooks)) -> Self {
-        let listener = bind("127.0.0.1:0").expect("a free port");
+        let listener = bind("127.0.0.1:0", Ok(vec![([127, 0, 0, 1], 0).into()])).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (published, answers, stop) = (Published::default(), Answers::default(), CancellationToken::new());
         let mut hooks = hooks(published.clone(), Arc::clone(&answers));
@@ -71,8 +72,7 @@ fn hooks(published: Published, answers: Answers) -> Hooks {
             _ => None,
         }),
         answered: Arc::new(move |path, code| answers.lock().unwrap().push((path, code))),
-        healthy: Arc::new(|| Ok(())),
-        reload: Arc::new(|| Box::pin(async { Ok(()) })),
+        ..Hooks::none()
     }
 }
 

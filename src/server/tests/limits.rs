@@ -54,7 +54,7 @@ async fn a_client_that_does_not_read_loses_its_place() {
     let mut stuck = stuck(&running).await;
     let turned_away = get(running.address, "/metrics").await;
     assert_eq!(turned_away.status, 503);
-    assert_eq!(turned_away.text(), "1 scrapes are under way already, try again later.\n");
+    assert_eq!(turned_away.text(), "1 scrapes from this address are under way already, try again later.\n");
     let served = async { while get(running.address, "/metrics").await.status != 200 {} };
     timeout(SOON, served).await.expect("the place becomes free");
     let mut rest = Vec::new();
@@ -66,17 +66,60 @@ async fn a_client_that_does_not_read_loses_its_place() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
-    let running = Running::start(limited(|limits| limits.connections = 1));
-    let mut first = connect(&running).await;
-    first.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    first.read_u8().await.expect("the first is served");
-    let mut second = connect(&running).await;
-    second.write_all(request("GET", "/-/healthy", &[]).as_bytes()).await.unwrap();
-    let early = timeout(Duration::from_millis(50), second.read_u8()).await;
-    assert!(early.is_err(), "the second waits");
-    drop(first);
-    timeout(SOON, second.read_u8()).await.expect("the second is served").expect("the response begins");
+async fn a_connection_beyond_the_limit_is_served_and_the_one_idle_longest_is_closed() {
+    type Seen = Arc<Mutex<Vec<usize>>>;
+    let (open, evicted) = (Seen::default(), Arc::new(Mutex::new(Vec::new())));
+    let (seen_open, seen_evicted) = (Arc::clone(&open), Arc::clone(&evicted));
+    let running = Running::start_with(limited(|limits| limits.connections = 2), |hooks| {
+        hooks.connections = Arc::new(move |count| seen_open.lock().unwrap().push(count));
+        hooks.evicted = Arc::new(move |resource| seen_evicted.lock().unwrap().push(resource));
+    });
+    // One that was served and is kept, one that sent nothing.
+    let mut kept = connect(&running).await;
+    kept.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    kept.read_u8().await.expect("the first is served");
+    let mut silent = connect(&running).await;
+    let mut newcomers = Vec::new();
+    for _ in 0..2 {
+        let mut newcomer = connect(&running).await;
+        newcomer.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        newcomer.read_u8().await.expect("a newcomer is served");
+        newcomers.push(newcomer);
+    }
+    for socket in [&mut kept, &mut silent] {
+        let mut rest = Vec::new();
+        // Either way to learn of the end is fine.
+        let _end = timeout(SOON, socket.read_to_end(&mut rest)).await.expect("it was closed");
+    }
+    drop(newcomers);
+    running.end().await;
+    assert_eq!(*evicted.lock().unwrap(), ["connection"; 2]);
+    assert_eq!(open.lock().unwrap().iter().max(), Some(&2));
+    assert_eq!(open.lock().unwrap().last(), Some(&0));
+}
+
+#[tokio::test]
+async fn slow_readers_make_room_for_others_of_their_own_address() {
+    let running = Running::start(limited(|limits| limits.scrapes = 4));
+    running.published.publish(big_page());
+    let mut crowd = [stuck(&running).await, stuck(&running).await];
+    let served = async {
+        loop {
+            let answer = get(running.address, "/metrics").await;
+            if answer.status == 200 {
+                return;
+            }
+            assert_eq!(
+                answer.text(),
+                "2 scrapes from this address are under way already, try again later.\n"
+            );
+        }
+    };
+    timeout(SOON, served).await.expect("a slow one makes room");
+    let mut rest = Vec::new();
+    let first = timeout(SOON, crowd[0].read_to_end(&mut rest)).await.expect("the slowest was cut");
+    let whole = running.published.latest().unwrap().length(crate::exposition::Encoding::Identity);
+    assert!(first.is_err() || u64::try_from(rest.len()).unwrap() < whole);
     running.end().await;
 }
 

@@ -191,6 +191,76 @@ async fn a_connection_serves_one_request_after_the_other() {
 }
 
 #[tokio::test]
+async fn every_path_is_below_the_prefix_and_the_landing_page_is_found_without_it() {
+    let settings = Settings { route_prefix: "/a/b".to_owned(), ..Settings::default() };
+    let running = Running::start(settings);
+    running.published.publish(small_page());
+    let table = [
+        ("/a/b/metrics", 200, None),
+        ("/a/b/-/healthy", 200, None),
+        ("/a/b/-/ready", 200, None),
+        ("/a/b/-/reload", 405, None),
+        ("/a/b/", 200, None),
+        ("/a/b", 302, Some("./b/")),
+        ("/", 302, Some("./a/b/")),
+        ("/metrics", 404, None),
+        ("/-/healthy", 404, None),
+        ("/a/bmetrics", 404, None),
+        ("/a/", 404, None),
+    ];
+    for (target, status, location) in table {
+        let answer = get(running.address, target).await;
+        assert_eq!((answer.status, answer.header("location")), (status, location), "{target}");
+    }
+    assert!(get(running.address, "/a/b/").await.text().contains("<a href=\"./metrics\">"));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn another_site_cannot_have_the_configuration_reloaded() {
+    let origin = Some("https://example.com".to_owned());
+    let settings = Settings { enable_lifecycle: true, external_origin: origin, ..Settings::default() };
+    let running = Running::start(settings);
+    let table = [
+        ("Origin: http://evil.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: same-site", 403),
+        ("Sec-Fetch-Site: same-origin", 200),
+        ("Origin: http://exporter", 200),
+        ("Origin: https://example.com", 200),
+        ("User-Agent: curl", 200),
+    ];
+    for (header, status) in table {
+        for method in ["POST", "PUT"] {
+            let answer = ask(running.address, method, "/-/reload", &[header]).await;
+            assert_eq!(answer.status, status, "{method} with {header}: {}", answer.text());
+        }
+    }
+    assert_eq!(ask(running.address, "GET", "/metrics", &["Origin: http://evil.example"]).await.status, 200);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_request_without_one_host_is_refused() {
+    let running = Running::start(Settings::default());
+    let table = [
+        ("HTTP/1.1\r\n", 400),
+        ("HTTP/1.1\r\nHost: one\r\nHost: other\r\n", 400),
+        ("HTTP/1.1\r\nHost: one/two\r\n", 400),
+        ("HTTP/1.1\r\nHost: one\r\n", 200),
+        ("HTTP/1.0\r\n", 200),
+    ];
+    for (rest, status) in table {
+        let request = format!("GET /metrics {rest}Connection: close\r\n\r\n");
+        let answer = String::from_utf8(raw(running.address, request.as_bytes()).await).expect("text");
+        let said = answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+        assert_eq!(said, Some(status), "{rest:?}: {answer}");
+    }
+    running.end().await;
+}
+
+#[tokio::test]
 async fn requests_of_unclear_length_are_not_guessed_at() {
     let running = Running::start(Settings { enable_lifecycle: true, ..Settings::default() });
     let smuggled = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -267,7 +337,9 @@ async fn long_pages_come_whole_however_requests_are_strung_together() {
 
 #[tokio::test]
 async fn a_page_that_is_replaced_while_it_is_sent_is_sent_to_its_end() {
-    let running = Running::start(Settings::default());
+    // On a busy machine the first reader waits longer for the second than a reader may.
+    let limits = Limits { stall_time: 10 * SOON, response_time: 10 * SOON, ..Limits::default() };
+    let running = Running::start(Settings { limits, ..Settings::default() });
     running.published.publish(long_page(7));
     let mut socket = TcpStream::connect(running.address).await.expect("the server listens");
     socket.write_all(request("GET", "/metrics", &[]).as_bytes()).await.expect("it is taken");

@@ -5,9 +5,6 @@ use super::client::{Answer, ask_over, get};
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::SanType;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion, version};
@@ -18,20 +15,20 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
+pub(super) const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
 
 const EACH_VERSION: [&[&SupportedProtocolVersion]; 2] = [&[&version::TLS12], &[&version::TLS13]];
 
 /// A client that trusts the folder's authority.
-struct Client<'a> {
-    folder: &'a Folder,
-    identity: Option<&'a Identity>,
-    versions: &'static [&'static SupportedProtocolVersion],
-    protocols: Vec<Vec<u8>>,
+pub(super) struct Client<'a> {
+    pub(super) folder: &'a Folder,
+    pub(super) identity: Option<&'a Identity>,
+    pub(super) versions: &'static [&'static SupportedProtocolVersion],
+    pub(super) protocols: Vec<Vec<u8>>,
 }
 
 impl<'a> Client<'a> {
-    fn new(folder: &'a Folder) -> Self {
+    pub(super) fn new(folder: &'a Folder) -> Self {
         Self { folder, identity: None, versions: rustls::ALL_VERSIONS, protocols: Vec::new() }
     }
 
@@ -59,7 +56,7 @@ impl<'a> Client<'a> {
         config
     }
 
-    async fn connect(&self, running: &Running) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn connect(&self, running: &Running) -> io::Result<TlsStream<TcpStream>> {
         let socket = TcpStream::connect(running.address).await?;
         let name = ServerName::try_from("127.0.0.1").expect("an address");
         TlsConnector::from(Arc::new(self.config())).connect(name, socket).await
@@ -130,37 +127,6 @@ async fn the_versions_allowed_are_the_versions_spoken() {
         }
         running.end().await;
     }
-}
-
-#[tokio::test]
-async fn http_2_serves_the_page_and_head_has_no_body() {
-    let folder = Folder::new(TLS);
-    let running = start(&folder);
-    running.published.publish(big_page());
-    let client = Client { protocols: vec![b"h2".to_vec()], ..Client::new(&folder) };
-    let stream = client.connect(&running).await.expect("the handshake succeeds");
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.expect("both speak HTTP/2");
-    let asking = async move {
-        let mut lengths = Vec::new();
-        for method in ["GET", "HEAD"] {
-            let request = http::Request::builder().method(method).uri("https://127.0.0.1/metrics");
-            let request = request.body(Empty::<Bytes>::new()).expect("a valid request");
-            let (head, body) = sender.send_request(request).await.expect("an answer").into_parts();
-            let length: u64 = head.headers["content-length"].to_str().unwrap().parse().unwrap();
-            let body = body.collect().await.expect("a whole body").to_bytes();
-            lengths.push((head.status.as_u16(), length, u64::try_from(body.len()).unwrap()));
-        }
-        lengths
-    };
-    let lengths = tokio::select! {
-        lengths = timeout(SOON, asking) => lengths.expect("soon"),
-        _ = connection => panic!("the connection outlives its requests"),
-    };
-    let page = running.published.latest().unwrap().length(crate::exposition::Encoding::Identity);
-    let whole = page + u64::try_from(OWN_TEXT.len()).unwrap();
-    assert_eq!(lengths, [(200, whole, whole), (200, whole, 0)]);
-    running.end().await;
 }
 
 #[tokio::test]

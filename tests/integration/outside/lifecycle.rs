@@ -1,5 +1,6 @@
 //! From the start to the end of the process.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use huaweicloud_sms_exporter::simulator::{Settings, Simulator};
@@ -100,10 +101,68 @@ async fn the_landing_page_links_to_the_metrics_and_counts_the_fleet() {
     let address = demo.address().await;
     ready(&address).await;
     let html = get(&address, "/", &[]).await.text();
-    assert!(html.contains("<a href=\"/sms\">"), "{html}");
+    assert!(html.contains("<a href=\"./sms\">"), "{html}");
     let counts = html.split("<td class=\"count\">").skip(1).filter_map(|rest| rest.split('<').next());
     let counts = counts.map(|count| count.parse::<u64>().expect("a count is a number"));
     assert_eq!(counts.sum::<u64>(), 17, "{html}");
     assert_eq!(get(&address, "/sms", &[]).await.status, 200);
     assert_eq!(get(&address, "/metrics", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn behind_a_path_every_page_and_link_is_below_it() {
+    for flags in [
+        &["--web.external-url=https://example.com/a/sms/"][..],
+        &["--web.external-url=https://example.com/other", "--web.route-prefix=a/sms"],
+    ] {
+        let arguments = [&["demo", "--sources=3", "--web.listen-address=127.0.0.1:0"], flags].concat();
+        let mut demo = Process::start(exporter(&arguments));
+        let address = demo.address().await;
+        until(&address, "/a/sms/-/ready", |answer| answer.status == 200).await;
+        let root = get(&address, "/", &[]).await;
+        assert_eq!((root.status, root.headers["location"].as_str()), (302, "./a/sms/"));
+        let html = get(&address, "/a/sms/", &[]).await.text();
+        assert!(html.contains("<a href=\"./metrics\">") && !html.contains("=\"/"), "{html}");
+        assert_eq!(get(&address, "/a/sms/metrics", &[]).await.status, 200);
+        for outside in ["/metrics", "/-/healthy", "/-/ready"] {
+            assert_eq!(get(&address, outside, &[]).await.status, 404, "{outside}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_external_url_whose_path_a_proxy_takes_off_leaves_the_routes_at_the_root() {
+    let flags = ["--web.external-url=https://example.com/sms", "--web.route-prefix=/"];
+    let arguments = [&["demo", "--sources=3", "--web.listen-address=127.0.0.1:0"], &flags[..]].concat();
+    let mut demo = Process::start(exporter(&arguments));
+    let address = demo.address().await;
+    ready(&address).await;
+    assert!(get(&address, "/", &[]).await.text().contains("<a href=\"./metrics\">"));
+    assert_eq!(get(&address, "/metrics", &[]).await.status, 200);
+}
+
+/// A link-local address of this machine and the index of its interface, of `/proc/net/if_inet6`.
+fn link_local() -> Option<(Ipv6Addr, u32, String)> {
+    let table = std::fs::read_to_string("/proc/net/if_inet6").ok()?;
+    table.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ip = Ipv6Addr::from_bits(u128::from_str_radix(words.first()?, 16).ok()?);
+        let index = u32::from_str_radix(words.get(1)?, 16).ok()?;
+        ip.is_unicast_link_local().then(|| Some((ip, index, (*words.get(5)?).to_owned())))?
+    })
+}
+
+#[tokio::test]
+async fn a_zone_of_an_address_is_taken_by_number_and_by_name() {
+    let mut addresses = vec!["[::1%lo]:0".to_owned(), "[::1%1]:0".to_owned()];
+    // Machines without IPv6 on a network have none; what the resolver makes of zones is tested in any case.
+    if let Some((ip, index, name)) = link_local() {
+        addresses.extend([format!("[{ip}%{index}]:0"), format!("[{ip}%{name}]:0")]);
+    }
+    for address in addresses {
+        let flag = format!("--web.listen-address={address}");
+        let mut demo = Process::start(exporter(&["demo", "--sources=3", &flag]));
+        let listening = demo.address().await;
+        assert_eq!(get(&listening, "/-/healthy", &[]).await.status, 200, "{address} as {listening}");
+    }
 }
