@@ -118,12 +118,12 @@ def _states():
     return timeline(
         "What happened",
         "State of the server, connection of its agent and state of its task. Read errors from right to "
-        "left: the agent's loss before a failure points to the network, a failure with the agent there to the server "
+        "left; a gap is a time in which nothing was known. The agent's loss before a failure points to the network, a failure with the agent there to the server "
         "or the service.",
         [
-            query("A", one(SOURCE_KEY, chosen("source_state_code")), "Server"),
-            query("B", one(SOURCE_KEY, chosen("source_connected")), "Agent"),
-            query("C", _short(_task("task_state_code")), "Task {{task}}"),
+            query("A", fresh.of_account(one(SOURCE_KEY, chosen("source_state_code")), "sources"), "Server"),
+            query("B", fresh.of_account(one(SOURCE_KEY, chosen("source_connected")), "sources"), "Agent"),
+            query("C", _short(fresh.of_account(_task("task_state_code"), "tasks")), "Task {{task}}"),
         ],
         mappings=codes.state_mappings(codes.SOURCE_STATES),
         overrides=[
@@ -428,8 +428,8 @@ def _network():
             "Whether the server reaches the service's domain and the target. Unreachable: open the "
             "ports that the service's manual names, in the firewall and in the security group.",
             [
-                query("A", _task("task_network_domain_reachable"), "Domain"),
-                query("B", _task("task_network_target_reachable"), "Target"),
+                query("A", fresh.of_account(_task("task_network_domain_reachable"), "tasks"), "Domain"),
+                query("B", fresh.of_account(_task("task_network_target_reachable"), "tasks"), "Target"),
             ],
             mappings=codes.REACHABLE,
         ),
