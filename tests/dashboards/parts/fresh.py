@@ -2,7 +2,8 @@
 
 An account is fresh while every collector that a panel reads has succeeded within three poll intervals and a minute. The
 interval is the account's own; an exporter that does not tell it is taken to poll every 30 s. A collector that never
-succeeded is not fresh, nor is an account whose exporter is gone.
+succeeded is not fresh, nor is an account whose exporter is gone. A collector that asks about tasks one by one succeeds when
+there is nothing to ask: what it read is as fresh as the tasks are.
 """
 
 from .queries import age, one, own
