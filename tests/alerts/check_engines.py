@@ -28,7 +28,11 @@ def main():
         status, output = outcome(command)
         refused, _ = outcome(command, wrong)
         failed += bool(status) or not refused
-        print(f"FAILED {name}\n{output}" if status else f"ok     {name}" if refused else f"FAILED {name}: it accepts anything")
+        print(
+            f"FAILED {name}\n{output}"
+            if status
+            else f"ok     {name}" if refused else f"FAILED {name}: it accepts anything"
+        )
     wrong.unlink()
     print(f"{len(COMMANDS) - failed} passed, {failed} failed")
     return 1 if failed else 0

@@ -29,28 +29,43 @@ TITLES = {
     "many": "400 × SourceError in many: app-001, app-002, app-003 and 397 more",
 }
 # Sixty-four signs of three bytes, and what must neither be run, nor call everybody, nor break a quotation.
-WORST = '迁' * 30 + '<!channel> {{ .ExternalURL }} "a" & [b](c) : # '
+WORST = "迁" * 30 + '<!channel> {{ .ExternalURL }} "a" & [b](c) : # '
 KEPT = "服" * 200
 # In bytes; of a text that the service counts by signs, four bytes a sign.
-LIMITS = {"pagerduty": 512_000, "opsgenie": 15_000, "slack": 40_000, "email": 100_000, "wecom": 2048, "teams": 28_000,
-          "dingtalk": 20_000, "feishu": 20_000, "relay": 512_000}
+LIMITS = {
+    "pagerduty": 512_000,
+    "opsgenie": 15_000,
+    "slack": 40_000,
+    "email": 100_000,
+    "wecom": 2048,
+    "teams": 28_000,
+    "dingtalk": 20_000,
+    "feishu": 20_000,
+    "relay": 512_000,
+}
 
 
 def alert(account, number, begin, resolved=False):
     """An alert as Prometheus sends it, with the texts of the rules."""
     name = f"app-{number:03}" if account != "worst" else f"{number:03}{WORST}"
     now = datetime.now(timezone.utc)
-    labels = {"alertname": "HuaweiSmsSourceError", "severity": "critical", "component": "source", "account": account,
-              "source_id": f"id-{number:03}", "source_name": name}
+    labels = {
+        "alertname": "HuaweiSmsSourceError",
+        "severity": "critical",
+        "component": "source",
+        "account": account,
+        "source_id": f"id-{number:03}",
+        "source_name": name,
+    }
     filler = KEPT if account == "worst" else ""
     return {
         "labels": labels,
         "annotations": {
             "summary": f"The migration of {name} has failed.",
             "description": f"Server {name} is in state error since 2026-11-27 03:00:00 +0000 UTC, stage replicating,"
-                           f" 43% copied, target ecs-{number}; source id id-{number:03}, account {account}. Error SMS.1805,"
-                           f" category network: a connection fails.{filler} First: from the source, reach the SMS endpoint"
-                           f" on port 443.{filler} All codes: error-codes.md beside the runbook.",
+            f" 43% copied, target ecs-{number}; source id id-{number:03}, account {account}. Error SMS.1805,"
+            f" category network: a connection fails.{filler} First: from the source, reach the SMS endpoint"
+            f" on port 443.{filler} All codes: error-codes.md beside the runbook.",
             "runbook_url": "https://github.com/sms-exporter/sms-exporter/blob/main/alerts/runbooks/HuaweiSmsSourceError.md",
             "dashboard_url": f"/d/huaweicloud-sms-source?var-source_id=id-{number:03}",
         },
@@ -68,8 +83,13 @@ def configuration(engine, web, mailbox, secrets):
     config["templates"] = [str(TEMPLATES)]
     shared = config["global"]
     del shared["smtp_auth_username"], shared["smtp_auth_password_file"]
-    shared |= {"pagerduty_url": f"{web.address}/pagerduty", "opsgenie_api_url": f"{web.address}/opsgenie/",
-               "wechat_api_url": f"{web.address}/wecom/", "smtp_smarthost": mailbox.address, "smtp_require_tls": False}
+    shared |= {
+        "pagerduty_url": f"{web.address}/pagerduty",
+        "opsgenie_api_url": f"{web.address}/opsgenie/",
+        "wechat_api_url": f"{web.address}/wecom/",
+        "smtp_smarthost": mailbox.address,
+        "smtp_require_tls": False,
+    }
     for receiver in [{"name": "slack", "global": [shared]}, *config["receivers"]]:
         for settings in (one for kind in receiver.values() if isinstance(kind, list) for one in kind):
             for key in [key for key in settings if key.endswith("_file")]:
@@ -80,7 +100,10 @@ def configuration(engine, web, mailbox, secrets):
                 settings["url"] = f"{web.address}/{receiver['name']}"
     names = [receiver["name"] for receiver in config["receivers"]]
     config["route"] = {
-        "receiver": names[0], "group_by": ["alertname", "account"], "group_wait": "4s", "group_interval": "10s",
+        "receiver": names[0],
+        "group_by": ["alertname", "account"],
+        "group_wait": "4s",
+        "group_interval": "10s",
         "routes": [{"receiver": name, "continue": True} for name in names],
     }
     return yaml.safe_dump(config), names
@@ -88,8 +111,9 @@ def configuration(engine, web, mailbox, secrets):
 
 def post(address, alerts):
     """Gives Alertmanager alerts, as Prometheus would."""
-    request = urllib.request.Request(f"{address}/api/v2/alerts", json.dumps(alerts).encode(),
-                                     {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{address}/api/v2/alerts", json.dumps(alerts).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
         answer.read()
 
@@ -151,7 +175,11 @@ def texts(service, account, text):
         if service != "relay" and "<!channel>" in text:
             yield "calls everybody"
         return
-    told = [] if service == "wecom" else ["stage replicating, 43% copied, target ecs-1", "SMS.1805", "reach the SMS endpoint"]
+    told = (
+        []
+        if service == "wecom"
+        else ["stage replicating, 43% copied, target ecs-1", "SMS.1805", "reach the SMS endpoint"]
+    )
     yield from (f"has no {part!r}" for part in [*told, *links(service, 1)] if part not in text)
     if account == "many" and service not in ("wecom", "relay") and "And 390 more" not in text:
         yield "does not say how many are left out"
@@ -200,7 +228,9 @@ def wanting(services, received, resolved):
         wrong[service, account] = problems(service, account, body, resolved)
     if resolved:
         for account, _ in zip(SIZES, closed):
-            wrong["opsgenie", account] = "" if all(path.split("?")[0].endswith("/close") for path in closed) else "not closed"
+            wrong["opsgenie", account] = (
+                "" if all(path.split("?")[0].endswith("/close") for path in closed) else "not closed"
+            )
     return wrong
 
 
@@ -216,13 +246,21 @@ def live(engine):
             # What began longer ago than `group_wait` would be sent at once, a part of its group alone.
             begin = datetime.now(timezone.utc)
             for resolved in (False, True):
-                post(address, [alert(account, n + 1, begin, resolved) for account, size in SIZES.items() for n in range(size)])
-                wrong = web.until(lambda received: wanting(services, received, resolved), lambda wrong: not any(wrong.values()))
+                post(
+                    address,
+                    [alert(account, n + 1, begin, resolved) for account, size in SIZES.items() for n in range(size)],
+                )
+                wrong = web.until(
+                    lambda received: wanting(services, received, resolved), lambda wrong: not any(wrong.values())
+                )
                 for (service, account), problem in wrong.items():
                     state = "resolved" if resolved else "firing"
                     yield f"{service}, {SIZES.get(account)} {state} ({account}), {engine}", problem
-            errors = [line for line in running.log().splitlines()
-                      if re.search(r"level=(warn|error)", line, re.I) and "Truncated message" not in line]
+            errors = [
+                line
+                for line in running.log().splitlines()
+                if re.search(r"level=(warn|error)", line, re.I) and "Truncated message" not in line
+            ]
             yield f"nothing fails on the way, {engine}", "\n".join(errors)[:3000]
         finally:
             running.close()
@@ -234,8 +272,15 @@ def data(alerts, group_labels):
     """What a template is given for these alerts."""
     first = alerts[0]["labels"]
     common = {name: value for name, value in first.items() if all(one["labels"].get(name) == value for one in alerts)}
-    return {"receiver": "any", "status": "firing", "alerts": alerts, "groupLabels": group_labels, "commonLabels": common,
-            "commonAnnotations": {}, "externalURL": ALERTMANAGER}
+    return {
+        "receiver": "any",
+        "status": "firing",
+        "alerts": alerts,
+        "groupLabels": group_labels,
+        "commonLabels": common,
+        "commonAnnotations": {},
+        "externalURL": ALERTMANAGER,
+    }
 
 
 def rendered(engine, text, alerts, group_labels=None):
@@ -243,34 +288,57 @@ def rendered(engine, text, alerts, group_labels=None):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(data(alerts, group_labels or {}), file)
         file.flush()
-        _, output = tools.run(engine.amtool, "template", "render", f"--template.glob={TEMPLATES}",
-                              f"--template.text={text}", f"--template.data={file.name}")
+        _, output = tools.run(
+            engine.amtool,
+            "template",
+            "render",
+            f"--template.glob={TEMPLATES}",
+            f"--template.text={text}",
+            f"--template.data={file.name}",
+        )
     return output
 
 
 def one_of(name, status="firing", **labels):
     """An alert of ours with these labels and nothing else in it."""
     time = datetime(2026, 11, 27, 3, 4, tzinfo=timezone.utc).isoformat()
-    about = {"description": "It broke. First: mend it.", "summary": "Broken.", "dashboard_url": "/d/huaweicloud-sms-fleet",
-             "runbook_url": f"https://github.com/sms-exporter/sms-exporter/blob/main/alerts/runbooks/HuaweiSms{name}.md"}
-    return {"status": status, "labels": {"alertname": f"HuaweiSms{name}", **labels}, "annotations": about,
-            "startsAt": time, "endsAt": time}
+    about = {
+        "description": "It broke. First: mend it.",
+        "summary": "Broken.",
+        "dashboard_url": "/d/huaweicloud-sms-fleet",
+        "runbook_url": f"https://github.com/sms-exporter/sms-exporter/blob/main/alerts/runbooks/HuaweiSms{name}.md",
+    }
+    return {
+        "status": status,
+        "labels": {"alertname": f"HuaweiSms{name}", **labels},
+        "annotations": about,
+        "startsAt": time,
+        "endsAt": time,
+    }
 
 
 APP = {"account": "prod", "source_id": "a b", "source_name": "app.01"}
 OTHER = {"account": "prod", "source_id": "c", "source_name": "app-01"}
 GROUPS = {
-    "a server with two alerts": ([one_of("SourceError", **APP), one_of("AgentDisconnected", **APP)],
-                                 "2 × SourceError, AgentDisconnected in prod: app.01"),
-    "names that differ in a dot": ([one_of("SourceError", **APP), one_of("SourceError", **OTHER)],
-                                   "2 × SourceError in prod: app.01, app-01"),
+    "a server with two alerts": (
+        [one_of("SourceError", **APP), one_of("AgentDisconnected", **APP)],
+        "2 × SourceError, AgentDisconnected in prod: app.01",
+    ),
+    "names that differ in a dot": (
+        [one_of("SourceError", **APP), one_of("SourceError", **OTHER)],
+        "2 × SourceError in prod: app.01, app-01",
+    ),
     "a collector": ([one_of("DataStale", account="prod", collector="sources")], "DataStale in prod: sources"),
     "an account": ([one_of("FleetDisconnected", account="prod")], "FleetDisconnected in prod"),
     "nothing at all": ([one_of("ExporterAbsent")], "ExporterAbsent"),
-    "one of two is over": ([one_of("SourceError", **APP), one_of("SourceError", "resolved", **OTHER)],
-                           "SourceError in prod: app.01"),
-    "2,000 servers": ([one_of("SourceError", **{**APP, "source_name": f"app-{n}"}) for n in range(2000)],
-                      "2000 × SourceError in prod: app-0, app-1, app-2 and 1997 more"),
+    "one of two is over": (
+        [one_of("SourceError", **APP), one_of("SourceError", "resolved", **OTHER)],
+        "SourceError in prod: app.01",
+    ),
+    "2,000 servers": (
+        [one_of("SourceError", **{**APP, "source_name": f"app-{n}"}) for n in range(2000)],
+        "2000 × SourceError in prod: app-0, app-1, app-2 and 1997 more",
+    ),
 }
 TEXT = f"""\
 [1] app.01: It broke.
@@ -290,17 +358,33 @@ def templates(engine):
     for name, (alerts, title) in GROUPS.items():
         shown = rendered(engine, '{{ template "huaweicloud_sms.title" . }}', alerts)
         yield f"the title for {name}, {engine}", "" if shown == title else f"{shown!r}, not {title!r}"
-    mixed = [one_of("SourceError", severity="critical", stage="cutovering", **APP), one_of("TaskFailed", "resolved", **OTHER)]
+    mixed = [
+        one_of("SourceError", severity="critical", stage="cutovering", **APP),
+        one_of("TaskFailed", "resolved", **OTHER),
+    ]
     shown = rendered(engine, '{{ template "huaweicloud_sms.text" . }}', mixed)
     yield f"the whole text, {engine}", "" if shown == TEXT else f"{shown}\nis not\n{TEXT}"
-    silence = rendered(engine, '{{ template "huaweicloud_sms.group_silence" . }}', mixed, {"account": "prod", "wave": "w 1"})
+    silence = rendered(
+        engine, '{{ template "huaweicloud_sms.group_silence" . }}', mixed, {"account": "prod", "wave": "w 1"}
+    )
     wanted = f"{ALERTMANAGER}/#/silences/new?filter=%7Baccount%3D%22prod%22%2Cwave%3D%22w%201%22%7D"
     yield f"a silence for the group, {engine}", "" if silence == wanted else silence
+    advised = one_of("Watchdog")
+    advised["annotations"]["description"] = "All is well."
+    shown = rendered(engine, '{{ template "huaweicloud_sms.text" . }}', [advised])
+    yield f"no first step where none is given, {engine}", (
+        shown if "First" in shown or "All is well." not in shown else ""
+    )
     elsewhere = one_of("SourceError", **APP)
     elsewhere["annotations"] |= {"dashboard_url": "https://grafana/d/x", "runbook_url": "https://wiki/SourceError"}
-    links = rendered(engine, '{{ template "huaweicloud_sms.first_dashboard" . }} {{ template "huaweicloud_sms.first_runbook" . }}',
-                     [elsewhere])
-    yield f"addresses set in the rules stay, {engine}", "" if links == "https://grafana/d/x https://wiki/SourceError" else links
+    links = rendered(
+        engine,
+        '{{ template "huaweicloud_sms.first_dashboard" . }} {{ template "huaweicloud_sms.first_runbook" . }}',
+        [elsewhere],
+    )
+    yield f"addresses set in the rules stay, {engine}", (
+        "" if links == "https://grafana/d/x https://wiki/SourceError" else links
+    )
 
 
 def checks():
@@ -318,7 +402,9 @@ def main():
     passed = failed = 0
     for name, problem in checks():
         passed, failed = (passed, failed + 1) if problem else (passed + 1, failed)
-        print(f"FAILED {name}\n       " + problem.replace("\n", "\n       ") if problem else f"ok     {name}", flush=True)
+        print(
+            f"FAILED {name}\n       " + problem.replace("\n", "\n       ") if problem else f"ok     {name}", flush=True
+        )
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

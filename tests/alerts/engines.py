@@ -33,7 +33,10 @@ class Alertmanagers:
 def both():
     """The installed Alertmanager and the newer one; FileNotFoundError says which is missing."""
     newer = NEWER / "alertmanager"
-    for server, amtool in (("prometheus-alertmanager", "amtool"), (newer / "prometheus-alertmanager", newer / "amtool")):
+    for server, amtool in (
+        ("prometheus-alertmanager", "amtool"),
+        (newer / "prometheus-alertmanager", newer / "amtool"),
+    ):
         if not shutil.which(server) or not shutil.which(amtool):
             raise FileNotFoundError(f"{server} and {amtool} are needed: run tests/run, or tests/engines")
         told = subprocess.run([str(amtool), "--version"], capture_output=True, text=True, check=True)
@@ -49,10 +52,17 @@ class Running:
         file = Path(self.home.name, "alertmanager.yml")
         file.write_text(config)
         self.process = subprocess.Popen(
-            [engine.server, f"--config.file={file}", f"--storage.path={self.home.name}/data",
-             "--web.listen-address=127.0.0.1:0", "--cluster.listen-address=", f"--web.external-url={external_url}",
-             "--web.route-prefix=/"],
-            stderr=open(Path(self.home.name, "log"), "w"))  # noqa: SIM115  (the process has it for its life)
+            [
+                engine.server,
+                f"--config.file={file}",
+                f"--storage.path={self.home.name}/data",
+                "--web.listen-address=127.0.0.1:0",
+                "--cluster.listen-address=",
+                f"--web.external-url={external_url}",
+                "--web.route-prefix=/",
+            ],
+            stderr=open(Path(self.home.name, "log"), "w"),
+        )  # noqa: SIM115  (the process has it for its life)
 
     def log(self):
         """What it said so far."""

@@ -43,7 +43,15 @@ MAY_BE_EMPTY = {
 # What stays true and green while the API is away: the exporter knows it of itself.
 KNOWN_BLIND = {"Configuration", "Credentials end in"}
 # Tables that say nothing reassuring when they are empty.
-FACTS = {"Alerts that fire", "Alerts of this server", "About the server", "About the task", "Subtasks", "Disks", "Versions"}
+FACTS = {
+    "Alerts that fire",
+    "Alerts of this server",
+    "About the server",
+    "About the task",
+    "Subtasks",
+    "Disks",
+    "Versions",
+}
 # A tool of one's own on a machine with a proxy should still reach a Prometheus beside it.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -166,7 +174,9 @@ def colour(panel, legend, value):
         if value is not None and f"{value:g}" in mapping["options"]:
             return mapping["options"][f"{value:g}"]["color"]
     steps = settings["thresholds"]["steps"]
-    return [step["color"] for step in steps if step["value"] is None or (value is not None and value >= step["value"])][-1]
+    return [step["color"] for step in steps if step["value"] is None or (value is not None and value >= step["value"])][
+        -1
+    ]
 
 
 def blind_stat(prometheus, uid, panel, choice):

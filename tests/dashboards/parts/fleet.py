@@ -2,7 +2,21 @@
 
 from . import codes, fresh
 from .dashboard import Grid, dashboard
-from .model import GREY, SOURCE_LINK, coloured, coloured_cell, gauge_cell, known, named, query, rows, series, stat, steps, table
+from .model import (
+    GREY,
+    SOURCE_LINK,
+    coloured,
+    coloured_cell,
+    gauge_cell,
+    known,
+    named,
+    query,
+    rows,
+    series,
+    stat,
+    steps,
+    table,
+)
 from .queries import ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one
 from .shared import (
     STATE_CELL,
@@ -19,7 +33,9 @@ from .shared import (
 )
 
 NAMED_SOURCE = "account, source_id, source_name"
-PROBLEMS = codes.value_mappings([(0, "Unknown", GREY), (1, "Failed", "red"), (2, "Disconnected", "orange"), (3, "Check failed", "yellow")])
+PROBLEMS = codes.value_mappings(
+    [(0, "Unknown", GREY), (1, "Failed", "red"), (2, "Disconnected", "orange"), (3, "Check failed", "yellow")]
+)
 
 
 def _failed(base=SOURCE):
@@ -273,7 +289,12 @@ def _events():
             "Errors by code",
             "The error codes that stand now, and at how many servers. One code at many servers has "
             "one cause: deal with it once, by the table of codes in the runbook.",
-            [rows("A", fresh.or_unknown(f"topk(20, sum by (error_code, category) ({errors}) > 0)", "category", "errors"))],
+            [
+                rows(
+                    "A",
+                    fresh.or_unknown(f"topk(20, sum by (error_code, category) ({errors}) > 0)", "category", "errors"),
+                )
+            ],
             {"error_code": "Code", "category": "Category", "Value": "Servers"},
             sort=[("Servers", True)],
             overrides=[
@@ -314,7 +335,10 @@ def build():
     """The dashboard of the fleet."""
     grid = Grid()
     grid.line(4, *zip((3, 2, 3, 3, 3, 3, 4, 3), _counts(), strict=True))
-    grid.line(9, (15, _needs_attention()), (
+    grid.line(
+        9,
+        (15, _needs_attention()),
+        (
             9,
             alerts(
                 "Alerts that fire",
@@ -322,7 +346,8 @@ def build():
                 "silence it in Alertmanager when somebody works on it. Empty as well while Prometheus has not loaded the "
                 "rules.",
             ),
-        ))
+        ),
+    )
     grid.line(9, (12, _states_over_time()), (12, _throughput()))
     grid.line(14, (24, _progress()))
     grid.numbers(8, *_events())

@@ -43,7 +43,11 @@ def data_age():
         text="value_and_name",
         overrides=[
             coloured("age", GREY),
-            named("of what is believed", unit="percentunit", thresholds=steps("red", (0, "green"), (0.7, "yellow"), (1, "red"))),
+            named(
+                "of what is believed",
+                unit="percentunit",
+                thresholds=steps("red", (0, "green"), (0.7, "yellow"), (1, "red")),
+            ),
         ],
     )
 
@@ -58,7 +62,9 @@ def alerts(title, description, *, of_server=False):
     # All names begin alike; what tells them apart should not be what is cut off.
     short = f'label_replace({active}, "alert", "$1", "alertname", "HuaweiSms(.*)")'
     links = [named("Alert", links=RUNBOOK_LINK)]
-    links.append(named("Account", links=FLEET_LINK) if of_server else named("Server", links=SOURCE_LINK, custom__width=140))
+    links.append(
+        named("Account", links=FLEET_LINK) if of_server else named("Server", links=SOURCE_LINK, custom__width=140)
+    )
     return table(
         title,
         description,

@@ -327,7 +327,14 @@ def _checks():
             "Consistency check",
             "Files of the newest comparison of server and target. Different or missing ones: copy again before the "
             "cutover, or find out who writes on the target.",
-            [rows("A", fresh.or_unknown(one(f"{TASK_KEY}, kind", chosen("task_consistency_files")), "kind", "tasks|consistency"))],
+            [
+                rows(
+                    "A",
+                    fresh.or_unknown(
+                        one(f"{TASK_KEY}, kind", chosen("task_consistency_files")), "kind", "tasks|consistency"
+                    ),
+                )
+            ],
             {"kind": "Files", "Value": "Number"},
             overrides=[named("Number", decimals=0)],
             none="Never compared",

@@ -86,7 +86,11 @@ def _numbers():
             "Stops suspected",
             "Tasks in the chosen time that were above limit and threshold when last seen and were "
             "then stopped. Raise the limit, then start them again.",
-            [query("A", fresh.believed(f"sum({one('account', f'increase({stops}[$__range])')})", "tasks"), instant=True)],
+            [
+                query(
+                    "A", fresh.believed(f"sum({one('account', f'increase({stops}[$__range])')})", "tasks"), instant=True
+                )
+            ],
             "none",
             thresholds=known((0, "green"), (1, "orange")),
             background=True,
