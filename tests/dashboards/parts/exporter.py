@@ -2,12 +2,12 @@
 
 from . import codes
 from .dashboard import Grid, dashboard
-from .model import named, query, rows, series, stat, steps, table, timeline
+from .model import known, named, query, rows, series, stat, steps, table, timeline
 from .queries import age, metric, one, own, process, rate
 from .shared import data_age
 
-# A zero is no good news here while nothing is asked at all: it has no colour.
-ALARM = steps("text", (1, "red"))
+# A zero is no good news here while nothing is asked at all: it stays grey.
+ALARM = known((1, "red"))
 # The service says 400 where a task has no speed rules and 404 where it has no consistency result.
 FAILED = 'code!~"2..|400|404"'
 
@@ -62,7 +62,7 @@ def _numbers():
             [query("A", f"({_requests(FAILED)} or vector(0)) / ({_requests()} > 0)")],
             "percentunit",
             none="no requests",
-            thresholds=steps("text", (0.05, "yellow"), (0.2, "red")),
+            thresholds=known((0.05, "yellow"), (0.2, "red")),
             background=True,
             decimals=1,
         ),
