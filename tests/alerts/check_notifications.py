@@ -103,7 +103,7 @@ def configuration(engine, web, mailbox, secrets):
         "receiver": names[0],
         "group_by": ["alertname", "account"],
         "group_wait": "4s",
-        "group_interval": "10s",
+        "group_interval": "20s",
         "routes": [{"receiver": name, "continue": True} for name in names],
     }
     return yaml.safe_dump(config), names

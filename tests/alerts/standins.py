@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from aiosmtpd.controller import Controller
 
-PATIENCE = 60
+PATIENCE = 180
 
 
 class Web:
