@@ -21,7 +21,7 @@ DASHBOARDS = ("/d/huaweicloud-sms-exporter", "/d/huaweicloud-sms-fleet", "/d/hua
 # Known at once and for good.
 WITHOUT_FOR = {"HuaweiSmsUnknownValue", "HuaweiSmsConsistencyDifferences", "HuaweiSmsWatchdog"}
 TWO_POLLS = 60
-SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Silence", "Over when"]
 
 
 def shape(rule):
@@ -58,6 +58,20 @@ def runbook(name, folder):
         yield f"the sections are not {', '.join(SECTIONS)}"
     if "```promql\n" not in text.split("## Diagnosis")[-1].split("## Mitigation")[0]:
         yield "the diagnosis has no query to paste"
+    silence, over = text.split("## Silence")[-1].split("## Over when")[0], text.split("## Over when")[-1]
+    if f"amtool silence add alertname={name}" not in silence or "--duration=" not in silence:
+        yield "no command that silences this alert for a while"
+    if "```promql\n" not in over:
+        yield "no query that shows that it is over"
+
+
+def silences(name, folder, tests):
+    """Labels in the command of a page's silence that the alert has in no test: it would silence nothing."""
+    test = yaml.safe_load((tests / f"{name}.test.yml").read_text())
+    cases = [case for group in test["tests"] for case in group.get("alert_rule_test", []) if case["alertname"] == name]
+    labels = {label for case in cases for alert in case.get("exp_alerts") or [] for label in alert["exp_labels"]}
+    command = (folder / f"{name}.md").read_text().split("amtool silence add")[-1].split("\\\n")[0]
+    return [f"the silence asks for {label}" for label in re.findall(r"(\w+)=", command) if label not in labels | {"alertname"}]
 
 
 def thresholds(rules):
@@ -146,6 +160,7 @@ def checks(rules, root):
     folder = root / "alerts/runbooks"
     for rule in alerts(rules):
         problems = [*shape(rule), *runbook(rule["alert"], folder)]
+        problems = problems or silences(rule["alert"], folder, root / "tests/alerts")
         name = f"{rule['alert']} ({rule['labels']['severity']})"
         yield f"{name} has labels, annotations and a runbook", "\n".join(problems)
     pages = {page.stem for page in folder.glob("*.md")} - {rule["alert"] for rule in alerts(rules)} - {"error-codes"}

@@ -148,7 +148,10 @@ def link_problems(panel, links):
     """Links to dashboards that are not there, or with fields that the row lacks."""
     for link in links:
         uid = re.match(r"/d/([\w-]+)", link["url"])
-        if not uid or uid.group(1) not in {f"huaweicloud-sms-{path.stem}" for path in SHIPPED.glob("*.json")}:
+        page = re.fullmatch(r"https://\S+/(alerts/runbooks)/\$\{__data\.fields\.alertname\}\.md", link["url"])
+        if page and (HERE.parents[1] / page.group(1)).is_dir():
+            pass
+        elif not uid or uid.group(1) not in {f"huaweicloud-sms-{path.stem}" for path in SHIPPED.glob("*.json")}:
             yield f"a link leads nowhere: {link['url']}"
         for field in re.findall(r"__data\.fields\.(\w+)", link["url"]):
             if field not in columns(panel):
@@ -172,6 +175,8 @@ def panel_problems(panel):
             yield f"{target['refId']}: {problem}"
     if panel["type"] == "table":
         yield from table_problems(panel)
+    if panel["type"] == "stat":
+        yield from stat_problems(panel)
     yield from override_problems(panel)
 
 
@@ -209,6 +214,26 @@ def variable_problems(variables):
                 yield f"{variable['name']}: no such metric: {name}"
 
 
+def annotation_problems(annotations):
+    """What is wrong with the marks across the graphs."""
+    if [annotation["name"] for annotation in annotations] != ["Outages", "Restarts", "Alerts"]:
+        yield "outages, restarts and alerts are not marked"
+    for annotation in annotations:
+        if annotation["datasource"] != DATASOURCE:
+            yield f"{annotation['name']} asks another data source than the variable's"
+        for problem in query_problems(annotation["expr"], annotation["titleFormat"]):
+            yield f"{annotation['name']}: {problem}"
+
+
+def stat_problems(panel):
+    """A number that would be green, or look like one, while nothing is known."""
+    defaults = panel["fieldConfig"]["defaults"]
+    if defaults["thresholds"]["steps"][0]["color"] == "green":
+        yield "is green while nothing is known"
+    if re.match(r"\d", defaults.get("noValue", "")):
+        yield "shows a number while nothing is known"
+
+
 def dashboard_problems(name, dashboard):
     """What is wrong with a dashboard as a whole."""
     panels = dashboard["panels"]
@@ -226,6 +251,9 @@ def dashboard_problems(name, dashboard):
         yield "two panels have the same title, or one has none"
     yield from grid_problems(panels)
     yield from variable_problems(dashboard["templating"]["list"])
+    yield from annotation_problems(dashboard["annotations"]["list"])
+    if not any(panel["title"] == "Data age" and panel["gridPos"]["y"] == 0 for panel in panels):
+        yield "the age of the data does not stand on top"
 
 
 def house_rules():

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Runs every panel's query on a Prometheus that scrapes the exporter.
 
-    live.py http://127.0.0.1:9090 [--at TIME] [--since SECONDS] [--errors-only] [--expect FILE]
+    live.py http://127.0.0.1:9090 [--at TIME] [--since SECONDS] [--errors-only] [--blind] [--expect FILE]
 
 Every query is run as Grafana would run it, once with All in every variable and once for a single
 server. A query that is refused fails; so does one that returns no finite value,
 unless it is one of the few below that are empty while all is well.
+
+With --blind the API must have been away for longer than data is believed: no number about the fleet may then be shown,
+nothing may be green, and each table has to say that it is not known whether there is more.
 """
 
 import argparse
@@ -32,9 +35,22 @@ MAY_BE_EMPTY = {
     ("huaweicloud-sms-fleet", "Needs attention", "D"): "nobody's agent need be gone",
     ("huaweicloud-sms-fleet", "Errors by code", "A"): "nobody need have failed",
     ("huaweicloud-sms-source", "Errors", "A"): "nobody need have failed",
+    ("huaweicloud-sms-source", "Alerts of this server", "A"): "needs the rules, and time for them to fire",
     ("huaweicloud-sms-source", "Consistency check", "A"): "most servers are never compared",
     ("huaweicloud-sms-throughput", "What stalls", "B"): "needs half an hour of history",
     ("huaweicloud-sms-throughput", "What stalls", "E"): "who gains nothing has no end in sight",
+}
+# What stays true and green while the API is away: the exporter knows it of itself.
+KNOWN_BLIND = {"Configuration", "Credentials end in"}
+# Tables that say nothing reassuring when they are empty.
+FACTS = {
+    "Alerts that fire",
+    "Alerts of this server",
+    "About the server",
+    "About the task",
+    "Subtasks",
+    "Disks",
+    "Versions",
 }
 # A tool of one's own on a machine with a proxy should still reach a Prometheus beside it.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -47,6 +63,7 @@ def arguments():
     parser.add_argument("--at", type=float, default=None, help="end of the range, in seconds (now)")
     parser.add_argument("--since", type=int, default=900, help="length of the range, in seconds")
     parser.add_argument("--errors-only", action="store_true", help="an empty panel is no failure (an empty fleet)")
+    parser.add_argument("--blind", action="store_true", help="the API is away: nothing may look as if all were well")
     parser.add_argument("--expect", help="JSON list of {uid, panel, refId, sum, tolerance}: values to compare with")
     return parser.parse_args()
 
@@ -142,6 +159,66 @@ def check(prometheus, target, choices, excuse):
     return None if excuse else "no finite series"
 
 
+def colour(panel, legend, value):
+    """The colour in which a stat shows a value, or that nothing came (None)."""
+    defaults = panel["fieldConfig"]["defaults"]
+    settings = {"thresholds": defaults["thresholds"], "mappings": defaults["mappings"]}
+    for item in panel["fieldConfig"]["overrides"]:
+        if item["matcher"] == {"id": "byName", "options": legend}:
+            settings.update((entry["id"], entry["value"]) for entry in item["properties"])
+    if settings.get("color", {}).get("mode") == "fixed":
+        return settings["color"]["fixedColor"]
+    for mapping in settings["mappings"]:
+        if mapping["type"] == "special" and value is None:
+            return mapping["options"]["result"]["color"]
+        if value is not None and f"{value:g}" in mapping["options"]:
+            return mapping["options"][f"{value:g}"]["color"]
+    steps = settings["thresholds"]["steps"]
+    return [step["color"] for step in steps if step["value"] is None or (value is not None and value >= step["value"])][
+        -1
+    ]
+
+
+def blind_stat(prometheus, uid, panel, choice):
+    """What a stat shows as if it were known."""
+    for target in panel["targets"]:
+        values = prometheus.run({**target, "instant": True}, choice)
+        if values and uid != "huaweicloud-sms-exporter" and panel["title"] != "Data age":
+            yield f"{target['refId']} shows {values}"
+        green = [value for value in values or [None] if "green" in colour(panel, target["legendFormat"], value)]
+        if green and panel["title"] not in KNOWN_BLIND:
+            yield f"{target['refId']} is green with {green}"
+
+
+def blind(prometheus):
+    """Each panel that gives comfort, with what it shows although nothing is known."""
+    everything = prometheus.everything()
+    servers = [{**everything, "source_id": server} for server in prometheus.servers()[:1]] or [everything]
+    for uid, panel in panels():
+        choice = servers[0] if uid == "huaweicloud-sms-source" else everything
+        name = f"{uid} {panel['id']} {panel['title']!r} while blind"
+        if panel["type"] == "stat":
+            yield name, "; ".join(blind_stat(prometheus, uid, panel, choice)) or None
+        elif panel["type"] == "state-timeline" and uid != "huaweicloud-sms-exporter":
+            values = [prometheus.run({**target, "instant": True}, choice) for target in panel["targets"]]
+            yield name, f"goes on with {values}" if any(values) else None
+        elif panel["type"] == "table" and panel["title"] not in FACTS:
+            expression = filled(panel["targets"][0]["expr"], choice, prometheus.step, prometheus.since)
+            rows = api(prometheus.url, "query", query=expression, time=prometheus.at)["result"]
+            told = any(value.startswith("unknown:") for row in rows for value in row["metric"].values())
+            yield name, None if told else f"does not say that nothing is known: {rows[:3]}"
+
+
+def marks(prometheus, choice):
+    """Each dashboard's annotations, with what Prometheus says against them."""
+    for path in sorted(SHIPPED.glob("*.json")):
+        for annotation in json.loads(path.read_text(encoding="utf-8"))["annotations"]["list"]:
+            target = {"expr": annotation["expr"], "instant": False}
+            needed = annotation["name"] == "Restarts"
+            problem = check(prometheus, target, [choice], None if needed else "nothing of the kind need have happened")
+            yield f"{path.name}, annotation {annotation['name']}", problem
+
+
 def compare(prometheus, expectations, choice):
     """What is wrong with the values of single queries, one line each."""
     targets = {(uid, panel["id"], target["refId"]): target for uid, panel in panels() for target in panel["targets"]}
@@ -165,6 +242,9 @@ def report(outcomes):
 
 def outcomes(prometheus, options):
     """Every check that is made, with what is wrong."""
+    if options.blind:
+        yield from blind(prometheus)
+        return
     everything = prometheus.everything()
     servers = [{**everything, "source_id": server} for server in prometheus.servers()[:SERVERS_TRIED]]
     if not servers and not options.errors_only:
@@ -176,6 +256,8 @@ def outcomes(prometheus, options):
             name = f"{uid} {panel['id']} {panel['title']!r} {target['refId']}"
             yield f"{name}, All", check(prometheus, target, [everything], excuse)
             yield f"{name}, one server", check(prometheus, target, servers or [everything], excuse)
+    if not options.errors_only:
+        yield from marks(prometheus, everything)
     if options.expect:
         expectations = json.loads(pathlib.Path(options.expect).read_text(encoding="utf-8"))
         yield from compare(prometheus, expectations, everything)

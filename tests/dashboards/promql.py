@@ -21,7 +21,7 @@ TOKEN = re.compile(
 )
 AGGREGATIONS = {"sum", "max", "min", "avg", "count", "topk", "bottomk", "group", "stddev", "quantile"}
 LABEL_LISTS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
-WORDS = {"and", "or", "unless", "bool", "offset"}
+WORDS = {"and", "or", "unless", "bool", "offset", "NaN"}
 
 
 @dataclasses.dataclass

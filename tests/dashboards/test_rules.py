@@ -80,6 +80,47 @@ class TheRulesOfADashboard(unittest.TestCase):
         self.assert_told("jobs that are no exporters")
 
 
+class WhatIsNotKnown(unittest.TestCase):
+    """Numbers that must not look as if all were well."""
+
+    def setUp(self):
+        self.dashboard = fleet.build()
+        self.failed = panel_of(self.dashboard, "Failed")
+
+    def assert_told(self, found, words):
+        """One of the complaints has these words."""
+        self.assertTrue([line for line in found if words in line], found)
+
+    def test_a_number_that_is_green_for_nothing_is_told(self):
+        self.failed["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["color"] = "green"
+        self.assert_told(list(rules.panel_problems(self.failed)), "green while nothing is known")
+
+    def test_a_zero_for_nothing_is_told(self):
+        self.failed["fieldConfig"]["defaults"]["noValue"] = "0"
+        self.assert_told(list(rules.panel_problems(self.failed)), "shows a number while nothing is known")
+
+    def test_a_missing_age_is_told(self):
+        panel_of(self.dashboard, "Data age")["title"] = "Age of data"
+        self.assert_told(list(rules.dashboard_problems("fleet", self.dashboard)), "does not stand on top")
+
+    def test_missing_marks_are_told(self):
+        del self.dashboard["annotations"]["list"][1]
+        self.assert_told(list(rules.dashboard_problems("fleet", self.dashboard)), "are not marked")
+
+    def test_a_mark_by_a_metric_that_is_not_there_is_told(self):
+        self.dashboard["annotations"]["list"][0]["expr"] = "sms_exporter_outages"
+        self.assert_told(list(rules.dashboard_problems("fleet", self.dashboard)), "no such metric")
+
+    def test_colours_are_those_of_thresholds_and_mappings(self):
+        known = [live.colour(self.failed, "__auto", value) for value in (None, 0, 3)]
+        self.assertEqual(known, ["#6e6e6e", "green", "red"])
+        agent = panel_of(source.build(), "Agent")
+        self.assertEqual([live.colour(agent, "agent", value) for value in (None, 0, 1)], ["#6e6e6e", "red", "green"])
+        age = panel_of(self.dashboard, "Data age")
+        self.assertEqual([live.colour(age, "of what is believed", v) for v in (None, 0.1, 2)], ["red", "green", "red"])
+        self.assertEqual(live.colour(panel_of(self.dashboard, "Servers"), "__auto", None), "#6e6e6e")
+
+
 class TheRulesOfAPanel(unittest.TestCase):
     """What holds for each panel."""
 

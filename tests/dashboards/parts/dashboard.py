@@ -1,7 +1,8 @@
 """A whole dashboard: its variables, its links and the places of its panels."""
 
+from . import fresh
 from .model import COLUMNS, DATASOURCE
-from .queries import ACCOUNT
+from .queries import ACCOUNT, process
 
 TAG = "huaweicloud-sms"
 
@@ -129,10 +130,46 @@ def _link():
     }
 
 
+def _annotation(name, colour, expression, title, tags, *, at_value=False):
+    """A mark across all graphs, for as long as the expression gives something or at the time that it gives."""
+    return {
+        "datasource": DATASOURCE,
+        "enable": True,
+        "expr": expression,
+        "hide": False,
+        "iconColor": colour,
+        "name": name,
+        "step": "30s",
+        "tagKeys": tags,
+        "textFormat": "",
+        "titleFormat": title,
+        "useValueForTime": at_value,
+    }
+
+
+def _annotations(*, one_source):
+    """Outages, restarts and alerts: the pages, or all alerts of the one server."""
+    alerts = 'alertstate="firing",alertname=~"HuaweiSms.*",account=~"$account|",'
+    alerts += 'source_id=~"$source_id"' if one_source else 'severity="critical"'
+    stale = f"max by (account, collector) ({fresh.ages()} > on (account) group_left () {fresh.limit()})"
+    started = f"max by (instance) ({process('process_start_time_seconds')}) * 1000"
+    return [
+        _annotation("Outages", "orange", stale, "No fresh {{collector}} of {{account}}", "account,collector"),
+        _annotation("Restarts", "blue", started, "Exporter {{instance}} started", "instance", at_value=True),
+        _annotation(
+            "Alerts",
+            "red",
+            f"max by (alertname, severity, account, source_name) (ALERTS{{{alerts}}})",
+            "{{alertname}} {{source_name}}",
+            "severity,account",
+        ),
+    ]
+
+
 def dashboard(name, title, description, grid, *, since, one_source=False, hide_source=False):
     """The JSON of a dashboard."""
     return {
-        "annotations": {"list": []},
+        "annotations": {"list": _annotations(one_source=one_source)},
         "description": description,
         "editable": False,
         "fiscalYearStartMonth": 0,

@@ -2,11 +2,12 @@
 
 from . import codes
 from .dashboard import Grid, dashboard
-from .model import named, query, rows, series, stat, steps, table, timeline
+from .model import known, named, query, rows, series, stat, steps, table, timeline
 from .queries import age, metric, one, own, process, rate
-from .shared import FRESH, data_age
+from .shared import data_age
 
-ALARM = steps("green", (1, "red"))
+# A zero is no good news here while nothing is asked at all: it stays grey.
+ALARM = known((1, "red"))
 # The service says 400 where a task has no speed rules and 404 where it has no consistency result.
 FAILED = 'code!~"2..|400|404"'
 
@@ -32,8 +33,10 @@ def _requests(matchers=""):
 
 def _numbers():
     expiry = one("account", own("credentials_expiry_timestamp_seconds"))
-    failing = f"count({one('account, collector', own('poll_consecutive_failures'))} > 0) or vector(0)"
+    failures = one("account, collector", own("poll_consecutive_failures"))
+    failing = f"count({failures} > 0) or count({failures}) * 0"
     return [
+        data_age(),
         stat(
             "Exporters up",
             "Exporters that Prometheus reaches, of those it should. Fewer than all: see the target's "
@@ -42,7 +45,6 @@ def _numbers():
             "none",
             text="value_and_name",
         ),
-        data_age(),
         stat(
             "Failing collectors",
             "Collectors whose last poll failed. Which and why: the panel of failed polls below.",
@@ -50,16 +52,17 @@ def _numbers():
             "none",
             thresholds=ALARM,
             background=True,
-            none="0",
+            none="unknown",
         ),
         stat(
             "Failed requests",
             "Share of the API's answers that are failures: not 2xx, nor the 400 and 404 by which it says that a task "
             "has no speed rules or no result. Above a few percent, see the codes below: "
             "401 and 403 are credentials, 429 is throttling, 5xx is the service.",
-            [query("A", f"{_requests(FAILED)} / ({_requests()} > 0) or vector(0)")],
+            [query("A", f"({_requests(FAILED)} or vector(0)) / ({_requests()} > 0)")],
             "percentunit",
-            thresholds=steps("green", (0.05, "yellow"), (0.2, "red")),
+            none="no requests",
+            thresholds=known((0.05, "yellow"), (0.2, "red")),
             background=True,
             decimals=1,
         ),
@@ -71,7 +74,7 @@ def _numbers():
             "none",
             thresholds=ALARM,
             background=True,
-            none="0",
+            none="unknown",
             decimals=0,
         ),
         stat(
@@ -109,10 +112,9 @@ def _polls():
         series(
             "Data age by collector",
             "Time since each collector's last good poll. A saw tooth as high as the poll interval is "
-            "right; a slope that does not fall means that polls fail. At ten minutes somebody is paged.",
+            "right; a slope that does not fall means that polls fail. Beyond three intervals and a minute the fleet's numbers are shown as unknown.",
             [query("A", age(one(key, own("poll_last_success_timestamp_seconds"))), "{{account}} {{collector}}")],
             "s",
-            thresholds=FRESH,
         ),
         series(
             "Poll duration",

@@ -1,13 +1,27 @@
 """The fleet at a glance: is anything wrong, where, and when will it be done."""
 
-from . import codes
+from . import codes, fresh
 from .dashboard import Grid, dashboard
-from .model import SOURCE_LINK, coloured, coloured_cell, gauge_cell, named, query, rows, series, stat, steps, table
+from .model import (
+    GREY,
+    SOURCE_LINK,
+    coloured,
+    coloured_cell,
+    gauge_cell,
+    known,
+    named,
+    query,
+    rows,
+    series,
+    stat,
+    steps,
+    table,
+)
 from .queries import ACCOUNT, SOURCE, SOURCE_KEY, age, chosen, fleet, in_states, one
 from .shared import (
-    SEVERITIES,
     STATE_CELL,
     against_limits,
+    alerts,
     bytes_left,
     data_age,
     gained,
@@ -19,8 +33,9 @@ from .shared import (
 )
 
 NAMED_SOURCE = "account, source_id, source_name"
-PROBLEMS = codes.value_mappings([(1, "Failed", "red"), (2, "Disconnected", "orange"), (3, "Check failed", "yellow")])
-OURS = 'alertname=~"HuaweiSms.*",alertname!="HuaweiSmsWatchdog",account=~"$account|"'
+PROBLEMS = codes.value_mappings(
+    [(0, "Unknown", GREY), (1, "Failed", "red"), (2, "Disconnected", "orange"), (3, "Check failed", "yellow")]
+)
 
 
 def _failed(base=SOURCE):
@@ -72,7 +87,7 @@ def _needs_attention():
         "worst first. Click a name: its dashboard shows when it happened. The code's entry in the runbook says what to "
         "do. Empty while nothing is wrong and series per server are exposed.",
         [
-            rows("A", _problems()),
+            rows("A", fresh.or_unknown(_problems(), "source_name")),
             rows("B", _having_problems(one(SOURCE_KEY, chosen("source_state_code")))),
             rows("C", _having_problems(age(one(SOURCE_KEY, chosen("source_state_changed_timestamp_seconds"))))),
             rows("D", f"{gone_for} and on ({SOURCE_KEY}) {_disconnected(SOURCE_KEY)}"),
@@ -100,30 +115,6 @@ def _needs_attention():
     )
 
 
-def _alerts():
-    firing = f'ALERTS{{alertstate="firing",{OURS}}}'
-    key = "alertname, severity, account, source_name, source_id"
-    active = f"{age(one(key, f'ALERTS_FOR_STATE{{{OURS}}}'))} and on ({key}) {one(key, firing)}"
-    # All names begin alike; what tells them apart should not be what is cut off.
-    short = f'label_replace({active}, "alert", "$1", "alertname", "HuaweiSms(.*)")'
-    return table(
-        "Alerts that fire",
-        "What the shipped rules say now, pages first. Follow the alert's runbook; silence it in Alertmanager when "
-        "somebody works on it. Empty as well while Prometheus has not loaded the rules.",
-        [rows("A", short)],
-        {"severity": "Severity", "alert": "Alert", "source_name": "Server", "account": "Account", "Value": "For"},
-        hidden=["source_id"],
-        sort=[("Severity", False), ("For", True)],
-        overrides=[
-            named("Severity", custom__width=80, **coloured_cell(SEVERITIES)),
-            named("Server", links=SOURCE_LINK, custom__width=140),
-            named("Account", custom__width=95),
-            named("For", unit="s", custom__width=85, decimals=0),
-        ],
-        none="No alert fires",
-    )
-
-
 def _counts():
     failed, lost = _failed(ACCOUNT), _disconnected(SOURCE_KEY, ACCOUNT)
     left = bytes_left(ACCOUNT)
@@ -133,29 +124,30 @@ def _counts():
             "Servers",
             "Source servers that the service knows, in any state. A sudden fall means that registrations "
             "were deleted: look for who did it.",
-            [query("A", f"sum({one('account, state', fleet('sources'))})")],
+            [query("A", fresh.or_gap(fresh.believed(f"sum({one('account, state', fleet('sources'))})", "sources")))],
             "none",
             graph=True,
+            none="unknown",
         ),
         stat(
             "Failed",
             "Servers in an error state or with a failed task. Anything but zero needs a person: the table "
             "below names them with their error codes.",
-            [query("A", f"count({failed}) or vector(0)")],
+            [query("A", fresh.believed(f"count({failed}) or vector(0)"))],
             "none",
-            thresholds=steps("green", (1, "red")),
+            thresholds=known((0, "green"), (1, "red")),
             background=True,
-            none="0",
+            none="unknown",
         ),
         stat(
             "Disconnected",
             "Servers whose agent is gone while it should be working. One: look at that server. Many "
             "at once: look at the network between the site and the cloud first.",
-            [query("A", f"count({lost}) or vector(0)")],
+            [query("A", fresh.believed(f"count({lost}) or vector(0)", "sources"))],
             "none",
-            thresholds=steps("green", (1, "orange"), (3, "red")),
+            thresholds=known((0, "green"), (1, "orange"), (3, "red")),
             background=True,
-            none="0",
+            none="unknown",
         ),
         stat(
             "Replicated",
@@ -164,44 +156,51 @@ def _counts():
             [
                 query(
                     "A",
-                    f"sum({one(SOURCE_KEY, fleet('source_replicated_size_bytes'))})"
-                    f" / (sum({one(SOURCE_KEY, fleet('source_total_size_bytes'))}) > 0)",
+                    fresh.or_gap(
+                        fresh.believed(
+                            f"sum({one(SOURCE_KEY, fleet('source_replicated_size_bytes'))})"
+                            f" / (sum({one(SOURCE_KEY, fleet('source_total_size_bytes'))}) > 0)",
+                            "sources",
+                        )
+                    ),
                 )
             ],
             "percentunit",
             graph=True,
+            none="unknown",
             decimals=1,
         ),
         stat(
             "Bytes left",
             "What all servers have still to copy. If it grows, servers were added or their disks fill "
             "faster than they are copied.",
-            [query("A", f"sum({left})")],
+            [query("A", fresh.or_gap(fresh.believed(f"sum({left})", "sources")))],
             "bytes",
             graph=True,
+            none="unknown",
             decimals=1,
         ),
         stat(
             "Time left",
             "Until the last running task ends by the service's estimates, and until all bytes are copied "
-            "at the present rate. If they differ widely, servers wait to be started, or limits hold the fleet back.",
+            "at the present rate; unknown as well while nothing moves. If they differ widely, servers wait to be started, or limits hold the fleet back.",
             [
-                query("A", f"max({service_time_left(ACCOUNT)})", "estimate"),
-                query("B", f"sum({left}) / (sum({gained(ACCOUNT)}) > 0)", "at this rate"),
+                query("A", fresh.believed(f"max({service_time_left(ACCOUNT)})"), "estimate"),
+                query("B", fresh.believed(f"sum({left}) / (sum({gained(ACCOUNT)}) > 0)"), "at this rate"),
             ],
             "s",
             decimals=1,
-            none="nothing moves",
+            none="unknown",
             text="value_and_name",
         ),
         stat(
             "Throughput",
             "Sum of the speeds that the service reports for running tasks. Zero while servers "
             "replicate: see what stalls on the dashboard of throughput and limits.",
-            [query("A", f"sum({speeds(base=ACCOUNT)})")],
+            [query("A", fresh.or_gap(fresh.believed(f"sum({speeds(base=ACCOUNT)}) or vector(0)", "tasks")))],
             "Bps",
             graph=True,
-            none="0 B/s",
+            none="unknown",
             decimals=1,
         ),
     ]
@@ -243,7 +242,7 @@ def _progress():
         "see what holds it back. Those at 100 % that sync wait for their cutover; those without a time left wait, or "
         "failed. Sort by any column, filter by name and state in the headings.",
         [
-            rows("A", unfinished(one(NAMED_SOURCE, chosen("source_state_code")))),
+            rows("A", fresh.or_unknown(unfinished(one(NAMED_SOURCE, chosen("source_state_code"))), "source_name")),
             rows("B", unfinished(progress())),
             rows("C", unfinished(one(SOURCE_KEY, chosen("source_replicated_size_bytes")))),
             rows("D", unfinished(one(SOURCE_KEY, chosen("source_total_size_bytes")))),
@@ -290,7 +289,12 @@ def _events():
             "Errors by code",
             "The error codes that stand now, and at how many servers. One code at many servers has "
             "one cause: deal with it once, by the table of codes in the runbook.",
-            [rows("A", f"topk(20, sum by (error_code, category) ({errors}) > 0)")],
+            [
+                rows(
+                    "A",
+                    fresh.or_unknown(f"topk(20, sum by (error_code, category) ({errors}) > 0)", "category", "errors"),
+                )
+            ],
             {"error_code": "Code", "category": "Category", "Value": "Servers"},
             sort=[("Servers", True)],
             overrides=[
@@ -331,7 +335,19 @@ def build():
     """The dashboard of the fleet."""
     grid = Grid()
     grid.line(4, *zip((3, 2, 3, 3, 3, 3, 4, 3), _counts(), strict=True))
-    grid.line(9, (15, _needs_attention()), (9, _alerts()))
+    grid.line(
+        9,
+        (15, _needs_attention()),
+        (
+            9,
+            alerts(
+                "Alerts that fire",
+                "What the shipped rules say now, pages first. Click an alert for its runbook, a server for its dashboard; "
+                "silence it in Alertmanager when somebody works on it. Empty as well while Prometheus has not loaded the "
+                "rules.",
+            ),
+        ),
+    )
     grid.line(9, (12, _states_over_time()), (12, _throughput()))
     grid.line(14, (24, _progress()))
     grid.numbers(8, *_events())

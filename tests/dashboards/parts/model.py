@@ -9,6 +9,8 @@ PLUGIN_VERSION = "10.4.0"
 # The exporter polls every 30 s: rates over less than four polls would be noise.
 MIN_STEP = "30s"
 COLUMNS = 24
+# What is not known.
+GREY = "#6e6e6e"
 
 
 def query(ref, expr, legend="", *, instant=False, table=False):
@@ -29,6 +31,11 @@ def query(ref, expr, legend="", *, instant=False, table=False):
 def rows(ref, expr):
     """A query for a table: its value now, one row per series."""
     return query(ref, expr, table=True)
+
+
+def known(*others):
+    """Thresholds that leave what is not known grey."""
+    return steps(GREY, *others)
 
 
 def steps(base, *others):
@@ -105,11 +112,11 @@ def stat(
     overrides=(),
     text="auto",
     decimals=None,
-    calc="lastNotNull"
 ):
-    """A big number; `none` is what stands there when nothing is to be said.
+    """A big number; `none` is what stands there when nothing is to be said, and the first colour of `thresholds` its colour.
 
-    Without a graph behind it the value now is enough, which is what keeps large fleets cheap.
+    Without a graph behind it the value now is enough, which is what keeps large fleets cheap. With one, the last point is
+    the number, also when that is a gap.
     """
     if not graph:
         queries = [{**target, "instant": True, "range": False} for target in queries]
@@ -117,13 +124,16 @@ def stat(
     if graph:
         # From zero on, so that one server more or less does not look like a landslide.
         more["min"] = 0
+        # A gap arrives as a value that is no number, for which Grafana does not take `noValue`.
+        gap = {"color": GREY, "index": 0, "text": none}
+        mappings = [*(mappings or []), {"options": {"match": "null+nan", "result": gap}, "type": "special"}]
     defaults = field(unit, mappings, thresholds or steps("text"), noValue=none, **more)
     options = {
         "colorMode": "background" if background else "value",
         "graphMode": "area" if graph else "none",
         "justifyMode": "auto",
         "orientation": "auto",
-        "reduceOptions": {"calcs": [calc], "fields": "", "values": False},
+        "reduceOptions": {"calcs": ["last" if graph else "lastNotNull"], "fields": "", "values": False},
         "showPercentChange": False,
         "textMode": text,
         "wideLayout": True,
@@ -265,6 +275,23 @@ def coloured_cell(mappings):
     }
 
 
+RUNBOOKS = "https://github.com/sms-exporter/sms-exporter/blob/main/alerts/runbooks"
+# Beside the link to the server: what an alert means and what to do, and the fleet that the server belongs to.
+RUNBOOK_LINK = [
+    {
+        "targetBlank": True,
+        "title": "Open the runbook",
+        "url": f"{RUNBOOKS}/${{__data.fields.alertname}}.md",
+    }
+]
+FLEET_LINK = [
+    {
+        "targetBlank": False,
+        "title": "Open the fleet",
+        "url": "/d/huaweicloud-sms-fleet?${datasource:queryparam}&${job:queryparam}"
+        "&var-account=${__data.fields.account:percentencode}&${__url_time_range}",
+    }
+]
 SOURCE_LINK = [
     {
         "targetBlank": False,

@@ -1,12 +1,25 @@
 """Queries and panels that stand on more than one dashboard."""
 
-from . import codes
-from .model import coloured, coloured_cell, dashed, query, series, stat, steps
-from .queries import SOURCE, SOURCE_KEY, TASK_KEY, age, in_states, metric, one, own, rate
+from . import codes, fresh
+from .model import (
+    FLEET_LINK,
+    GREY,
+    RUNBOOK_LINK,
+    SOURCE_LINK,
+    coloured,
+    coloured_cell,
+    dashed,
+    named,
+    query,
+    rows,
+    series,
+    stat,
+    steps,
+    table,
+)
+from .queries import SOURCE, SOURCE_KEY, TASK_KEY, age, in_states, metric, one, rate
 
 RUNNING_TASKS = "RUNNING|SYNCING"
-# The exporter polls every 30 s; the alert on stale data pages at ten minutes.
-FRESH = steps("green", (150, "yellow"), (600, "red"))
 
 SEVERITIES = codes.value_mappings(
     [("critical", "critical", "red"), ("warning", "warning", "orange"), ("info", "info", "blue")]
@@ -14,16 +27,58 @@ SEVERITIES = codes.value_mappings(
 
 
 def data_age():
-    """How old the oldest part of what is shown is."""
+    """How old the oldest part of what is shown is, and whether that is fresh enough to be believed."""
+    share = f"max({fresh.ages()} / on (account) group_left () {fresh.limit()})"
     return stat(
         "Data age",
-        "Time since the last good poll of the slowest collector. Yellow means that polls fail: everything else here "
-        "is as old as this says. Open the exporter's dashboard and see which collector fails and why.",
-        [query("A", f"max({age(one('account, collector', own('poll_last_success_timestamp_seconds')))})")],
+        "Time since the last good poll of the slowest collector, and that age as a share of what is believed (three poll "
+        "intervals and a minute). Above 100 % polls fail: numbers of the fleet are shown as unknown, and graphs and tables "
+        "are as old as this says. Open the exporter's dashboard and see which collector fails and why.",
+        [query("A", f"max({fresh.ages()})", "age"), query("B", share, "of what is believed")],
         "s",
-        thresholds=FRESH,
+        thresholds=steps("red"),
         background=True,
         decimals=0,
+        none="never read",
+        text="value_and_name",
+        overrides=[
+            coloured("age", GREY),
+            named(
+                "of what is believed",
+                unit="percentunit",
+                thresholds=steps("red", (0, "green"), (0.7, "yellow"), (1, "red")),
+            ),
+        ],
+    )
+
+
+def alerts(title, description, *, of_server=False):
+    """The shipped alerts that fire, with links to the runbook and to the server; on the server's own, to its fleet."""
+    ours = 'alertname=~"HuaweiSms.*",alertname!="HuaweiSmsWatchdog",account=~"$account|"'
+    ours += ',source_id=~"$source_id"' if of_server else ""
+    key = "alertname, severity, account, source_name, source_id"
+    firing = one(key, f'ALERTS{{alertstate="firing",{ours}}}')
+    active = f"{age(one(key, f'ALERTS_FOR_STATE{{{ours}}}'))} and on ({key}) {firing}"
+    # All names begin alike; what tells them apart should not be what is cut off.
+    short = f'label_replace({active}, "alert", "$1", "alertname", "HuaweiSms(.*)")'
+    links = [named("Alert", links=RUNBOOK_LINK)]
+    links.append(
+        named("Account", links=FLEET_LINK) if of_server else named("Server", links=SOURCE_LINK, custom__width=140)
+    )
+    return table(
+        title,
+        description,
+        [rows("A", short)],
+        {"severity": "Severity", "alert": "Alert", "source_name": "Server", "account": "Account", "Value": "For"},
+        hidden=["source_id", "alertname"],
+        sort=[("Severity", False), ("For", True)],
+        overrides=[
+            named("Severity", custom__width=80, **coloured_cell(SEVERITIES)),
+            *links,
+            named("Account", custom__width=95),
+            named("For", unit="s", custom__width=85, decimals=0),
+        ],
+        none="No alert fires",
     )
 
 

@@ -1,12 +1,13 @@
 """One server: what it is, what it did and what it does now."""
 
-from . import codes
+from . import codes, fresh
 from .dashboard import Grid, dashboard
 from .model import (
     coloured,
     coloured_cell,
     dashed,
     gauge_cell,
+    known,
     named,
     override,
     query,
@@ -18,7 +19,7 @@ from .model import (
     timeline,
 )
 from .queries import SOURCE_KEY, TASK_KEY, age, chosen, one
-from .shared import bytes_left, data_age, gained, own_time_left, progress, service_time_left
+from .shared import alerts, bytes_left, data_age, gained, own_time_left, progress, service_time_left
 
 RESULTS = codes.value_mappings([("OK", "OK", "green"), ("WARN", "WARN", "yellow"), ("ERROR", "ERROR", "red")])
 
@@ -36,53 +37,61 @@ def _now():
     states = codes.state_mappings(codes.SOURCE_STATES)
     tasks = codes.state_mappings(codes.TASK_STATES)
     return [
+        data_age(),
         stat(
             "State",
             "What the service says of the server. Error: the table of errors below names the code. Stopped: "
             "somebody, or the speed limit's protection, has paused it.",
-            [query("A", one(SOURCE_KEY, chosen("source_state_code")), "state")],
+            [query("A", fresh.of_account(one(SOURCE_KEY, chosen("source_state_code")), "sources"), "state")],
             mappings=states,
+            thresholds=known(),
             background=True,
+            none="unknown",
         ),
         stat(
             "Task",
-            "What the service says of the server's task. None: no task was made yet, or it was deleted.",
-            [query("A", _short(_task("task_state_code")), "task {{task}}")],
+            "What the service says of the server's task. None known: no task was made yet, it was deleted, or the data is not fresh.",
+            [query("A", _short(fresh.of_account(_task("task_state_code"), "tasks")), "task {{task}}")],
             mappings=tasks,
+            thresholds=known(),
             background=True,
-            none="no task",
+            none="none known",
         ),
         stat(
             "Agent",
             "Whether the agent on the server talks to the service. Disconnected while it should work: see "
             "that the server is up, the agent runs and it reaches the service on port 443.",
-            [query("A", one(SOURCE_KEY, chosen("source_connected")), "agent")],
+            [query("A", fresh.of_account(one(SOURCE_KEY, chosen("source_connected")), "sources"), "agent")],
             mappings=codes.CONNECTED,
+            thresholds=known(),
             background=True,
+            none="unknown",
         ),
         stat(
             "Replicated",
             "The share of the server's bytes that is copied. Standing still while the state is "
             "replicate: compare speed with limit below.",
-            [query("A", progress(), "replicated")],
+            [query("A", fresh.or_gap(f"max({fresh.of_account(progress(), 'sources')})"), "replicated")],
             "percentunit",
-            thresholds=steps("blue", (0.999, "green")),
+            thresholds=known((0, "blue"), (0.999, "green")),
             graph=True,
+            none="unknown",
             decimals=1,
         ),
         stat(
             "Bytes left",
             "What has still to be copied. If it grows, the disks fill faster than they are copied.",
-            [query("A", bytes_left(), "left")],
+            [query("A", fresh.or_gap(f"max({fresh.of_account(bytes_left(), 'sources')})"), "left")],
             "bytes",
             graph=True,
+            none="unknown",
             decimals=1,
         ),
         stat(
             "Time left",
             "The service's estimate for the running task. Compare it with ours below; plan the cutover by "
             "the later of the two.",
-            [query("A", service_time_left(), "estimate")],
+            [query("A", fresh.of_account(service_time_left(), "tasks"), "estimate")],
             "s",
             decimals=1,
             none="no estimate",
@@ -91,11 +100,17 @@ def _now():
             "In this state for",
             "Time since the state last changed. Hours in stopping, cutovering, cloning or clearing "
             "mean that it hangs: the runbook of stuck transitions says what to do.",
-            [query("A", age(one(SOURCE_KEY, chosen("source_state_changed_timestamp_seconds"))), "since")],
+            [
+                query(
+                    "A",
+                    fresh.of_account(age(one(SOURCE_KEY, chosen("source_state_changed_timestamp_seconds"))), "sources"),
+                    "since",
+                )
+            ],
             "s",
             decimals=1,
+            none="unknown",
         ),
-        data_age(),
     ]
 
 
@@ -103,12 +118,12 @@ def _states():
     return timeline(
         "What happened",
         "State of the server, connection of its agent and state of its task. Read errors from right to "
-        "left: the agent's loss before a failure points to the network, a failure with the agent there to the server "
+        "left; a gap is a time in which nothing was known. The agent's loss before a failure points to the network, a failure with the agent there to the server "
         "or the service.",
         [
-            query("A", one(SOURCE_KEY, chosen("source_state_code")), "Server"),
-            query("B", one(SOURCE_KEY, chosen("source_connected")), "Agent"),
-            query("C", _short(_task("task_state_code")), "Task {{task}}"),
+            query("A", fresh.of_account(one(SOURCE_KEY, chosen("source_state_code")), "sources"), "Server"),
+            query("B", fresh.of_account(one(SOURCE_KEY, chosen("source_connected")), "sources"), "Agent"),
+            query("C", _short(fresh.of_account(_task("task_state_code"), "tasks")), "Task {{task}}"),
         ],
         mappings=codes.state_mappings(codes.SOURCE_STATES),
         overrides=[
@@ -149,7 +164,7 @@ def _facts():
             named("Registered", unit="dateTimeAsIso"),
             named("Cores", unit="none", custom__width=70),
         ],
-        none="No such server",
+        none="No such server is known",
     )
     labels = "task_id, task_name, type, priority, region_id, project_name, target_server_name, target_ip"
     task = table(
@@ -178,7 +193,7 @@ def _facts():
             named("Active for", unit="s", decimals=1),
             named("Compression", unit="none", decimals=2),
         ],
-        none="No task",
+        none="No task is known",
     )
     return server, task
 
@@ -268,13 +283,13 @@ def _subtasks():
             named("Finished", unit="dateTimeAsIso", custom__width=165),
             named("Took", unit="s", decimals=1, custom__width=100),
         ],
-        none="No subtasks: the task is over, or none was made",
+        none="No subtasks are known",
     )
 
 
 def _checks():
     problems = one(f"{SOURCE_KEY}, check, result, error_code", chosen("source_check_problem"))
-    known, unknown = (
+    named_results, unknown = (
         one(f"{SOURCE_KEY}, result", chosen("source_checks", f'result{sign}"unknown"')) for sign in ("!=", "=")
     )
     errors = " or ".join(
@@ -285,15 +300,16 @@ def _checks():
             "Checks",
             "Results of the environment checks, counted. ERROR keeps the migration from starting; WARN may "
             "fail it later.",
-            [query("A", f"{known} or {unknown} > 0", "{{result}}")],
+            [query("A", fresh.of_account(f"{named_results} or {unknown} > 0", "sources"), "{{result}}")],
             "none",
+            none="unknown",
             overrides=[coloured("OK", "green"), coloured("WARN", "yellow"), coloured("ERROR", "red")],
             text="value_and_name",
         ),
         table(
             "Checks that are not OK",
             "Put right what stands here on the server, then have its agent check again.",
-            [rows("A", problems)],
+            [rows("A", fresh.or_unknown(problems, "check", "sources"))],
             {"check": "Check", "result": "Result", "error_code": "Code"},
             overrides=[named("Result", custom__width=80, **coloured_cell(RESULTS)), named("Code", custom__width=110)],
             sort=[("Result", False)],
@@ -303,7 +319,7 @@ def _checks():
             "Errors",
             "Error codes of the server and of its task. The runbook's table of codes says what each means "
             "and who can put it right.",
-            [rows("A", errors)],
+            [rows("A", fresh.or_unknown(errors, "category", "errors|tasks"))],
             {"error_code": "Code", "category": "Category"},
             none="No errors",
         ),
@@ -311,7 +327,14 @@ def _checks():
             "Consistency check",
             "Files of the newest comparison of server and target. Different or missing ones: copy again before the "
             "cutover, or find out who writes on the target.",
-            [rows("A", one(f"{TASK_KEY}, kind", chosen("task_consistency_files")))],
+            [
+                rows(
+                    "A",
+                    fresh.or_unknown(
+                        one(f"{TASK_KEY}, kind", chosen("task_consistency_files")), "kind", "tasks|consistency"
+                    ),
+                )
+            ],
             {"kind": "Files", "Value": "Number"},
             overrides=[named("Number", decimals=0)],
             none="Never compared",
@@ -412,8 +435,8 @@ def _network():
             "Whether the server reaches the service's domain and the target. Unreachable: open the "
             "ports that the service's manual names, in the firewall and in the security group.",
             [
-                query("A", _task("task_network_domain_reachable"), "Domain"),
-                query("B", _task("task_network_target_reachable"), "Target"),
+                query("A", fresh.of_account(_task("task_network_domain_reachable"), "tasks"), "Domain"),
+                query("B", fresh.of_account(_task("task_network_target_reachable"), "tasks"), "Target"),
             ],
             mappings=codes.REACHABLE,
         ),
@@ -427,6 +450,18 @@ def build():
     grid.numbers(4, *_now())
     grid.line(6, (24, _states()))
     grid.numbers(8, *_movement())
+    grid.line(
+        5,
+        (
+            24,
+            alerts(
+                "Alerts of this server",
+                "What the shipped rules say of this server now. Click an alert for its runbook, the account for its fleet. "
+                "Empty as well while Prometheus has not loaded the rules.",
+                of_server=True,
+            ),
+        ),
+    )
     grid.line(4, (24, server))
     grid.line(4, (24, task))
     grid.line(10, (14, _subtasks()), (10, _disks()))

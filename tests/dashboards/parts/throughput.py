@@ -1,9 +1,10 @@
 """Speeds and limits: who is fast, who is held back, who is about to be stopped, who stalls."""
 
+from . import fresh
 from .dashboard import Grid, dashboard
-from .model import SOURCE_LINK, coloured, gauge_cell, named, query, rows, series, stat, steps, table
+from .model import SOURCE_LINK, coloured, gauge_cell, known, named, query, rows, series, stat, steps, table
 from .queries import SOURCE_KEY, chosen, fleet, in_states, one
-from .shared import against_limits, bytes_left, gained, limits, own_time_left, running, source_speed, speeds
+from .shared import against_limits, bytes_left, data_age, gained, limits, own_time_left, running, source_speed, speeds
 
 KEY = "account, task_id, source_id, source_name"
 USE = steps("green", (0.8, "yellow"), (1, "orange"), (1.1, "red"))
@@ -33,62 +34,67 @@ def _numbers():
     still = f"count({_stalled()})"
     stops = fleet("overspeed_stops_suspected_total")
     return [
+        data_age(),
         stat(
             "Throughput",
             "Sum of the speeds that the service reports for the chosen servers.",
-            [query("A", f"sum({speeds()})")],
+            [query("A", fresh.or_gap(fresh.believed(f"sum({speeds()}) or vector(0)", "tasks")))],
             "Bps",
             graph=True,
-            none="0 B/s",
+            none="unknown",
             decimals=1,
         ),
         stat(
             "Limits",
             "Sum of the limits of running tasks that have one; tasks without a limit are not in it. Close to "
             "the throughput: the limits decide how long it takes.",
-            [query("A", f"sum({limits()})")],
+            [query("A", fresh.or_gap(fresh.believed(f"sum({limits()}) or vector(0)", "tasks|speed_limits")))],
             "Bps",
             graph=True,
-            none="none",
+            none="unknown",
             decimals=1,
         ),
         stat(
             "Tasks that move data",
             "Running and syncing tasks of the chosen servers. Few while many servers wait: start " "more of them.",
-            [query("A", f"count({running()}) or vector(0)")],
+            [query("A", fresh.or_gap(fresh.believed(f"count({running()}) or vector(0)", "tasks")))],
             "none",
             graph=True,
-            none="0",
+            none="unknown",
         ),
         stat(
             "Above their limit",
             "Tasks that are faster than their limit allows. Above the limit and its threshold the "
             "service stops a task: see the headroom below.",
-            [query("A", f"{above} or vector(0)")],
+            [query("A", fresh.believed(f"{above} or vector(0)", "tasks|speed_limits"))],
             "none",
-            thresholds=steps("green", (1, "orange")),
+            thresholds=known((0, "green"), (1, "orange")),
             background=True,
-            none="0",
+            none="unknown",
         ),
         stat(
             "Stalled",
             "Servers in replicate that gained nothing for half an hour although their agents are there. Read "
             "their rows below, then the agents' logs.",
-            [query("A", f"{still} or vector(0)")],
+            [query("A", fresh.believed(f"{still} or vector(0)", "sources"))],
             "none",
-            thresholds=steps("green", (1, "red")),
+            thresholds=known((0, "green"), (1, "red")),
             background=True,
-            none="0",
+            none="unknown",
         ),
         stat(
             "Stops suspected",
             "Tasks in the chosen time that were above limit and threshold when last seen and were "
             "then stopped. Raise the limit, then start them again.",
-            [query("A", f"sum({one('account', f'increase({stops}[$__range])')})", instant=True)],
+            [
+                query(
+                    "A", fresh.believed(f"sum({one('account', f'increase({stops}[$__range])')})", "tasks"), instant=True
+                )
+            ],
             "none",
-            thresholds=steps("green", (1, "orange")),
+            thresholds=known((0, "green"), (1, "orange")),
             background=True,
-            none="0",
+            none="unknown",
             decimals=0,
         ),
     ]
@@ -141,7 +147,7 @@ def _top():
     return table(
         "Top speeds",
         "The fastest servers now. One that takes most of the line starves the others: give it a limit.",
-        [rows("A", fastest)],
+        [rows("A", fresh.or_unknown(fastest, "source_name", "tasks"))],
         {"source_name": "Server", "Value": "Speed", "account": "Account"},
         hidden=["source_id"],
         sort=[("Speed", True)],
@@ -185,7 +191,7 @@ def _headroom():
         "headroom the service stops the task: raise the limit before, or install tc on the server. A task without a "
         "threshold is not stopped, as far as the API tells.",
         [
-            rows("A", near),
+            rows("A", fresh.or_unknown(near, "source_name", "tasks|speed_limits")),
             rows("B", f"{speed} and on ({tasks}) {near}"),
             rows("C", f"{limit} and on ({tasks}) {near}"),
             rows("D", f"{limit} * (1 + {threshold}) and on ({tasks}) {near}"),
@@ -230,7 +236,7 @@ def _stalls():
         "stall: look for a limit of zero, a full disk or a dead subtask on the server's dashboard, then in the agent's "
         "log.",
         [
-            rows("A", slowest),
+            rows("A", fresh.or_unknown(slowest, "source_name", "sources")),
             rows("B", f"{_gained_lately()} and on ({SOURCE_KEY}) {slowest}"),
             rows("C", f"{source_speed()} and on ({SOURCE_KEY}) {slowest}"),
             rows("D", f"{bytes_left()} and on ({SOURCE_KEY}) {slowest}"),

@@ -1,6 +1,7 @@
 // What a dashboard of ours may hold, in Grafana's own types. The types leave options, field
 // configuration and queries of a panel open; here they are closed, panel by panel.
 import type {
+  AnnotationQuery,
   Dashboard as GrafanaDashboard,
   DataSourceRef,
   FieldConfig,
@@ -66,7 +67,18 @@ export interface Panels {
 // `current` is empty until Grafana fills it in; `definition` is what its list of variables shows.
 type Variable = Omit<VariableModel, 'current'> & { current: Record<string, never>; definition?: string };
 
-export interface Dashboard extends Omit<GrafanaDashboard, 'id' | 'panels' | 'templating'> {
+// The Prometheus plugin's own fields (its PromAnnotationSupport reads them), which the generated type leaves open.
+interface Annotation extends AnnotationQuery {
+  expr: string;
+  step: string;
+  tagKeys: string;
+  textFormat: string;
+  titleFormat: string;
+  useValueForTime: boolean;
+}
+
+export interface Dashboard extends Omit<GrafanaDashboard, 'annotations' | 'id' | 'panels' | 'templating'> {
+  annotations: { list: Annotation[] };
   id: null;
   panels: { type: keyof Panels; [anything: string]: unknown }[];
   templating: { list: Variable[] };

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use huaweicloud_sms_exporter::simulator::{Fault, Settings, Simulator, What};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use super::process::{Process, command, exporter, finish};
 use super::prometheus::Prometheus;
-use super::tools::{passes, tool};
+use super::tools::{newer, passes, tool};
 use super::web::{get, ready};
+use crate::harness::{REGION, serve};
 
 /// Prometheus needs samples of so many seconds before the panels have something to show.
 const SAMPLES: f64 = 20.0;
@@ -23,7 +25,7 @@ fn root() -> &'static Path {
 }
 
 /// A Prometheus with the shipped rules that scrapes these targets each second.
-async fn prometheus(targets: &[&str]) -> (Prometheus, tempfile::TempDir) {
+async fn prometheus(program: &Path, targets: &[&str]) -> (Prometheus, tempfile::TempDir) {
     let home = tempfile::tempdir().expect("a temporary directory");
     let rules = root().join("alerts/huaweicloud-sms.rules.yml").display().to_string();
     let config = format!(
@@ -31,7 +33,7 @@ async fn prometheus(targets: &[&str]) -> (Prometheus, tempfile::TempDir) {
          rule_files: [{rules:?}]\n\
          scrape_configs: [{{job_name: sms-exporter, static_configs: [{{targets: {targets:?}}}]}}]\n",
     );
-    (Prometheus::start(home.path(), &config, &[]).await, home)
+    (Prometheus::of(program, home.path(), &config, &[]).await, home)
 }
 
 /// The value of the first series of a query.
@@ -81,11 +83,20 @@ async fn asks(script: &str, prometheus: &str, options: &[&str]) -> usize {
 
 #[tokio::test]
 async fn every_panel_shows_something_and_key_panels_show_what_is() {
+    every_panel_shows_something(&tool("prometheus")).await;
+}
+
+#[tokio::test]
+async fn every_panel_shows_something_on_prometheus_3() {
+    every_panel_shows_something(&newer("prometheus/prometheus")).await;
+}
+
+async fn every_panel_shows_something(program: &Path) {
     let arguments = ["demo", "--speed=60", "--poll.interval=1s", "--web.listen-address=127.0.0.1:0"];
     let mut demo = Process::start(exporter(&arguments));
     let exporter = demo.address().await;
     ready(&exporter).await;
-    let (running, _home) = prometheus(&[&exporter]).await;
+    let (running, _home) = prometheus(program, &[&exporter]).await;
     let prometheus = &*running.address;
     reaches(prometheus, "count_over_time(up{job=\"sms-exporter\"}[5m])", SAMPLES).await;
     // Rules are evaluated every 30 seconds, and what one records another reads.
@@ -100,12 +111,54 @@ async fn every_panel_shows_something_and_key_panels_show_what_is() {
 
 #[tokio::test]
 async fn no_query_fails_where_there_is_no_exporter() {
-    let (running, _home) = prometheus(&[]).await;
+    let (running, _home) = prometheus(&tool("prometheus"), &[]).await;
     let prometheus = &*running.address;
     let checks = asks("live.py", prometheus, &["--errors-only"]).await;
     assert!(checks > 200, "{checks} checks");
+    // Who knows nothing has nothing to be content with.
+    let checks = asks("live.py", prometheus, &["--blind"]).await;
+    assert!(checks > 35, "{checks} checks");
     // What shows nothing is told where something should be shown.
     let told = finish(dashboards("live.py", prometheus, &[])).await;
     assert_eq!(told.status, Some(1), "{told:?}");
     assert!(told.out.contains("no finite series"), "{}", told.out);
+}
+
+/// The program with the account of a simulated service that is found here.
+fn exporter_of(simulator: &Simulator, origin: &str) -> Process {
+    let keys = simulator.keys();
+    let arguments = ["--region", REGION, "--poll.interval=1s", "--web.listen-address=127.0.0.1:0"];
+    let mut starting = exporter(&arguments);
+    starting.env("HUAWEICLOUD_SDK_AK", keys.ak).env("HUAWEICLOUD_SDK_SK", keys.sk);
+    starting.env("HUAWEICLOUD_SDK_PROJECT_ID", keys.project_id);
+    starting.env("HUAWEICLOUD_SDK_REGION_SMS_CN_NORTH_4", origin);
+    starting.env("HUAWEICLOUD_SDK_IAM_ENDPOINT", origin);
+    Process::start(starting)
+}
+
+#[tokio::test]
+async fn no_panel_gives_comfort_while_the_api_is_away() {
+    let simulator = Simulator::new(Settings { sources: 40, region: REGION.into(), ..Settings::default() });
+    let (origin, stop) = serve(simulator.clone()).await;
+    let _service = stop.drop_guard();
+    let mut process = exporter_of(&simulator, &origin);
+    let exporter = process.address().await;
+    ready(&exporter).await;
+    let (running, _home) = prometheus(&tool("prometheus"), &[&exporter]).await;
+    let prometheus = &*running.address;
+    reaches(prometheus, "count(huaweicloud_sms_source_state)", 40.0).await;
+    let seeing = finish(dashboards("live.py", prometheus, &["--blind"])).await;
+    assert_eq!(seeing.status, Some(1), "while all is well, panels say so: {}", seeing.out);
+    simulator.inject(Fault::everywhere(What::ConnectionReset));
+    // Three intervals and a minute, after which the dashboards believe nothing.
+    let read = "sms_exporter_poll_last_success_timestamp_seconds{collector=~\"sources|tasks|errors\"}";
+    let youngest = &format!("min(time() - {read})");
+    reaches(prometheus, youngest, 65.0).await;
+    let checks = asks("live.py", prometheus, &["--blind"]).await;
+    assert!(checks > 35, "{checks} checks");
+    simulator.clear_faults();
+    let oldest = &format!("-max(time() - {read})");
+    reaches(prometheus, oldest, -10.0).await;
+    let seeing = finish(dashboards("live.py", prometheus, &["--blind"])).await;
+    assert_eq!(seeing.status, Some(1), "once the API is back, so are the numbers: {}", seeing.out);
 }

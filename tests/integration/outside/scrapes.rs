@@ -1,5 +1,6 @@
 //! A real Prometheus scrapes the exporter.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::process::{Process, SOON, exporter};
 use super::prometheus::Prometheus;
+use super::tools::{newer, tool};
 use super::web::{Answer, get, ready};
 use crate::harness::parse;
 
@@ -67,13 +69,13 @@ async fn pass(mut client: TcpStream, exporter: &str, leave_out_accept: bool) -> 
 }
 
 /// A Prometheus with a job for each target.
-async fn prometheus(jobs: &[(&str, &str)]) -> (Prometheus, tempfile::TempDir) {
+async fn prometheus(program: &Path, jobs: &[(&str, &str)]) -> (Prometheus, tempfile::TempDir) {
     let home = tempfile::tempdir().expect("a temporary directory");
     let mut config = String::from("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n");
     for (job, target) in jobs {
         config += &format!("  - {{job_name: {job}, static_configs: [{{targets: [\"{target}\"]}}]}}\n");
     }
-    (Prometheus::start(home.path(), &config, &[]).await, home)
+    (Prometheus::of(program, home.path(), &config, &[]).await, home)
 }
 
 /// The values of a query by job, once each job has one that is as wanted.
@@ -101,6 +103,16 @@ async fn values(prometheus: &str, query: &str, wanted: impl Fn(f64) -> bool) -> 
 
 #[tokio::test]
 async fn prometheus_scrapes_both_formats_and_sees_every_sample() {
+    scrapes_both_formats(&tool("prometheus")).await;
+}
+
+/// From 3.0 on it asks for names in UTF-8, and refuses a page without a type that it knows.
+#[tokio::test]
+async fn prometheus_3_scrapes_both_formats_and_sees_every_sample() {
+    scrapes_both_formats(&newer("prometheus/prometheus")).await;
+}
+
+async fn scrapes_both_formats(program: &Path) {
     // One poll, so that the number of samples stays.
     let arguments = ["demo", "--sources=20", "--poll.interval=1h", "--web.listen-address=127.0.0.1:0"];
     let mut demo = Process::start(exporter(&arguments));
@@ -109,7 +121,7 @@ async fn prometheus_scrapes_both_formats_and_sees_every_sample() {
     let negotiated = Between::before(&address, false).await;
     let classic = Between::before(&address, true).await;
     let jobs = [("negotiated", &*negotiated.address), ("classic", &*classic.address)];
-    let (running, _home) = prometheus(&jobs).await;
+    let (running, _home) = prometheus(program, &jobs).await;
     let prometheus = &*running.address;
     values(prometheus, "up", |up| up == 1.0).await;
     // The exporter counts this request and those of Prometheus in one series, which is there by now.
