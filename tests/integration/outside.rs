@@ -7,6 +7,7 @@ mod chain;
 mod environment;
 mod formats;
 mod lifecycle;
+mod outage;
 mod panels;
 pub(crate) mod process;
 mod prometheus;

@@ -13,6 +13,13 @@ pub(super) fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is missing: tests/run installs what the tests need"))
 }
 
+/// A newer program than the distribution's, from where tests/engines puts it.
+pub(super) fn newer(place: &str) -> PathBuf {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/engines").join(place);
+    assert!(file.is_file(), "{} is missing: tests/engines fetches it", file.display());
+    file
+}
+
 /// One of the scripts beside this file, to be run by the Python that has the packages of
 /// tests/requirements.txt.
 pub(super) fn script(name: &str) -> Command {
