@@ -3,7 +3,7 @@
 Needs promtool and amtool (Debian's prometheus and prometheus-alertmanager) and the packages of tests/requirements.txt,
 which it takes from .venv in the repository's root where it stands.
 
-    --write       makes alerts/prometheusrule.yaml anew from the rules
+    --write       makes alerts/prometheusrule.yaml and the tables of alerts/README.md anew from the rules
     --no-mutants  leaves out the mutations, which take most of the time
 """
 
@@ -22,6 +22,7 @@ except ImportError:
     sys.exit("PyYAML is missing: pip install -r tests/requirements.txt, or put it into .venv")
 
 import cases
+import coverage
 import kill
 import labelled
 import manifest
@@ -45,6 +46,7 @@ def checks(rules, arguments):
     yield from pages.checks(rules, ROOT)
     yield from manifest.checks(rules, RULES)
     yield from routes.checks(rules, ROOT)
+    yield from coverage.checks(rules, ROOT)
     if "--no-mutants" not in arguments:
         yield from kill.checks(rules, TESTS)
 
@@ -56,6 +58,7 @@ def main(arguments):
     rules = yaml.safe_load(RULES.read_text())
     if "--write" in arguments:
         manifest.write(RULES)
+        coverage.write(rules, ROOT)
         return 0
     passed = failed = 0
     for name, problem in checks(rules, arguments):
