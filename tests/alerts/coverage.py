@@ -20,7 +20,6 @@ WITHOUT = {
     "source finished": "the aim",
     "source cleared": "the end of a clean-up that worked",
     "task READY": "nobody has started it: SourcesIdle tells of its source in waiting",
-    "task RUNNING": "copies; ReplicationStalled and ReplicationSlow look at its source",
     "task MIGRATE_SUCCESS": "the aim",
     "task SYNC_SUCCESS": "the aim",
     "task unknown": "UnknownValue; SourcesIdle tells of its source",

@@ -94,10 +94,10 @@ def labels(text, node):
 
 
 def numbers(text, node):
-    """Each number moved a little, 0 to 1."""
-    if node.kind == "number":
+    """Each number moved a little; what is compared with 0 is turned around already, and what always fires says nothing."""
+    if node.kind == "number" and float(text[node.start:node.end]) and not text.startswith("vector("):
         number = text[node.start:node.end]
-        moved = f"{float(number) * 1.1 or 1:g}"
+        moved = f"{float(number) * 1.1:g}"
         yield "number", f"{number} to {moved} in: {shown(text, max(0, node.start - 30), node.end)}", spliced(
             text, node.start, node.end, moved)
 
