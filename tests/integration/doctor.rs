@@ -217,7 +217,8 @@ fn the_policy_the_doctor_and_the_alert_name_the_same_actions() {
     assert_eq!(actions("identity-policy.json"), needed.collect());
     let rules = include_str!("../../alerts/huaweicloud-sms.rules.yml");
     for &collector in Collector::ALL.iter() {
-        let told = format!("eq $labels.collector \"{}\" }}}}{}\n", collector.label(), doctor::action(collector));
+        let told =
+            format!("eq $labels.collector \"{}\" }}}}{}\n", collector.label(), doctor::action(collector));
         assert!(rules.contains(&told), "HuaweiSmsCollectorForbidden does not say {told}");
     }
 }

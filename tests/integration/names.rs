@@ -71,6 +71,8 @@ impl Names {
         // What Prometheus says of a target.
         names.metric("up");
         names.metric("scrape_duration_seconds");
+        // What an operator sets.
+        names.metric("huaweicloud_sms:deadline:timestamp_seconds").entry("account".into()).or_default();
         for labels in names.served.values_mut() {
             labels.entry("job".into()).or_default().insert("sms-exporter".into());
             labels.entry("instance".into()).or_default();
@@ -126,7 +128,13 @@ impl Names {
             let Some(name) = &rule.record else { continue };
             let expr = parse(&rule.expr).unwrap_or_else(|error| panic!("{name}: {error}"));
             let labels = self.labels(&expr);
-            self.metric(name).extend(labels);
+            let recorded = self.metric(name);
+            for (label, values) in labels {
+                recorded.entry(label).or_default().extend(values);
+            }
+            for (label, value) in &rule.labels {
+                recorded.entry(label.clone()).or_default().insert(value.clone());
+            }
         }
         let mut made = BTreeMap::from([("alertstate".to_owned(), set(["pending", "firing"]))]);
         for rule in &rules {

@@ -100,7 +100,13 @@ impl Listener {
     }
 
     /// As [`Self::expect`], about one server; about any where it has no name.
-    pub(super) async fn expect_about(&self, server: &str, receiver: &str, alert: &str, status: &str) -> String {
+    pub(super) async fn expect_about(
+        &self,
+        server: &str,
+        receiver: &str,
+        alert: &str,
+        status: &str,
+    ) -> String {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             let told = self.told();
@@ -324,7 +330,8 @@ fn exporting(simulator: &Simulator, origin: &str, home: &tempfile::TempDir, list
         keys.project_id,
     );
     std::fs::write(&file, config).expect("the configuration is written");
-    let (file, listen) = (format!("--config.file={}", file.display()), format!("--web.listen-address={listen}"));
+    let (file, listen) =
+        (format!("--config.file={}", file.display()), format!("--web.listen-address={listen}"));
     let mut starting = exporter(&[&*file, &*listen]);
     starting.env("AK", keys.ak).env("SK", keys.sk);
     starting
@@ -335,11 +342,8 @@ async fn alertmanager(engines: &Engines, home: &tempfile::TempDir, webhook: &str
     std::fs::write(&file, routes(webhook)).expect("the routes are written");
     let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/templates");
     std::fs::create_dir_all(home.path().join("templates")).expect("a directory");
-    std::fs::copy(
-        templates.join("huaweicloud-sms.tmpl"),
-        home.path().join("templates/huaweicloud-sms.tmpl"),
-    )
-    .expect("the templates are copied");
+    std::fs::copy(templates.join("huaweicloud-sms.tmpl"), home.path().join("templates/huaweicloud-sms.tmpl"))
+        .expect("the templates are copied");
     let arguments = [
         format!("--config.file={}", file.display()),
         format!("--storage.path={}", home.path().join("alertmanager").display()),

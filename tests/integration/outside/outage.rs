@@ -138,5 +138,5 @@ async fn an_outage_with_a_restart_of_prometheus_tells_nothing_false() {
 
 #[tokio::test]
 async fn an_outage_of_a_large_fleet_with_a_restart_of_the_exporter_tells_nothing_false() {
-    an_hour_of_trouble(2000, Engines::newest(), Restarted::Exporter).await;
+    an_hour_of_trouble(400, Engines::newest(), Restarted::Exporter).await;
 }
