@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
+use huaweicloud_sms_exporter::api::{ApiError, Refusal};
 use huaweicloud_sms_exporter::metrics::{Subject, all};
 use huaweicloud_sms_exporter::model::{CheckResult, Collector, SourceState, TaskState};
 use promql_parser::label::Matcher;
@@ -107,6 +109,8 @@ impl Names {
         let results = set(CheckResult::ALL.iter().map(|result| result.label()));
         let collectors = set(Collector::ALL.iter().map(|collector| collector.label()));
         let statuses: BTreeSet<String> = (200..600).map(|status: u16| status.to_string()).collect();
+        let reasons: BTreeSet<String> =
+            (400..600).filter_map(|status| StatusCode::from_u16(status).ok()).map(reason).collect();
         for (name, labels) in &mut self.served {
             for (label, values) in labels {
                 match label.as_str() {
@@ -115,6 +119,7 @@ impl Names {
                     "result" if name.contains("check") => values.extend(results.clone()),
                     "collector" => values.extend(collectors.clone()),
                     "code" if name.contains("requests") => values.extend(statuses.clone()),
+                    "reason" if name.contains("failures") => values.extend(reasons.clone()),
                     _ => {}
                 }
             }
@@ -247,6 +252,12 @@ impl Names {
         let expr = parse(text).unwrap_or_else(|error| panic!("{place}: {error}: {text}"));
         self.check(place, &expr);
     }
+}
+
+/// The reason of a poll that failed because the service refused a request with this status.
+fn reason(status: StatusCode) -> String {
+    let refusal = Refusal { status, code: None, message: String::new(), request_id: None };
+    ApiError::Refused(refusal).reason().to_owned()
 }
 
 /// The metric of a selector.
