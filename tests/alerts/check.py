@@ -1,15 +1,14 @@
 """Checks everything under alerts/: `python3 tests/alerts/check.py`.
 
-Needs promtool and amtool (Debian's prometheus and prometheus-alertmanager) and the packages of tests/requirements.txt,
+Needs promtool and amtool (Debian's prometheus and prometheus-alertmanager), promtool 3 (tests/engines) and the packages of tests/requirements.txt,
 which it takes from .venv in the repository's root where it stands.
 
-    --write       makes alerts/prometheusrule.yaml anew from the rules
+    --write       makes alerts/prometheusrule.yaml and the tables of alerts/README.md anew from the rules
     --no-mutants  leaves out the mutations, which take most of the time
 """
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +21,7 @@ except ImportError:
     sys.exit("PyYAML is missing: pip install -r tests/requirements.txt, or put it into .venv")
 
 import cases
+import coverage
 import kill
 import labelled
 import manifest
@@ -35,16 +35,16 @@ TESTS = ROOT / "tests/alerts"
 
 def checks(rules, arguments):
     """Pairs of a check's name and what is wrong, nothing when it passes."""
-    yield "promtool accepts the rules", tools.promtool("check", "rules", RULES)
-    tests = sorted(TESTS.glob("*.test.yml"))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for test, problem in zip(tests, pool.map(lambda test: tools.promtool("test", "rules", test), tests)):
-            yield f"promtool passes {test.name}", problem
+    for engine, program in tools.PROMTOOLS.items():
+        yield f"{engine} accepts the rules", tools.promtool("check", "rules", RULES, program=program)
+        for test, problem in kill.reduced(rules, TESTS, program):
+            yield f"{engine} passes {test.name}", problem
     yield from cases.checks(rules, TESTS)
     yield from labelled.checks(RULES, TESTS)
     yield from pages.checks(rules, ROOT)
     yield from manifest.checks(rules, RULES)
     yield from routes.checks(rules, ROOT)
+    yield from coverage.checks(rules, ROOT)
     if "--no-mutants" not in arguments:
         yield from kill.checks(rules, TESTS)
 
@@ -52,10 +52,11 @@ def checks(rules, arguments):
 def main(arguments):
     missing = tools.missing()
     if missing:
-        sys.exit(f"{' and '.join(missing)} not found: apt-get install prometheus prometheus-alertmanager")
+        sys.exit(f"{' and '.join(missing)} not found: apt-get install prometheus prometheus-alertmanager, and tests/engines")
     rules = yaml.safe_load(RULES.read_text())
     if "--write" in arguments:
         manifest.write(RULES)
+        coverage.write(rules, ROOT)
         return 0
     passed = failed = 0
     for name, problem in checks(rules, arguments):

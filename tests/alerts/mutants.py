@@ -86,6 +86,22 @@ def windows(text, node):
         yield "window", what, spliced(text, start, end, half)
 
 
+def labels(text, node):
+    """Each label dropped from what is aggregated by or matched on."""
+    for start, end in node.labels:
+        comma = re.compile(r"\s*,?\s*").match(text, end).end()
+        yield "label", f"without {text[start:end]}: {shown(text, node.start, node.end)}", spliced(text, start, comma, "")
+
+
+def numbers(text, node):
+    """Each number moved a little; what is compared with 0 is turned around already, and what always fires says nothing."""
+    if node.kind == "number" and float(text[node.start:node.end]) and not text.startswith("vector("):
+        number = text[node.start:node.end]
+        moved = f"{float(number) * 1.1:g}"
+        yield "number", f"{number} to {moved} in: {shown(text, max(0, node.start - 30), node.end)}", spliced(
+            text, node.start, node.end, moved)
+
+
 def thresholds(rule):
     """The value of a threshold a tenth up and down, or by one where it counts something."""
     if not rule.get("record", "").startswith(THRESHOLD):
@@ -97,10 +113,10 @@ def thresholds(rule):
 
 
 def times(rule):
-    """`for` and `keep_firing_for` halved."""
+    """`for` and `keep_firing_for` halved and doubled."""
     for name in ("for", "keep_firing_for"):
-        if name in rule:
-            yield name, f"{name}: {rule[name]} halved", name, f"{seconds(rule[name]) / 2:.0f}s"
+        for change, factor in (("halved", 0.5), ("doubled", 2)) if name in rule else ():
+            yield name, f"{name}: {rule[name]} {change}", name, f"{seconds(rule[name]) * factor:.0f}s"
 
 
 def mutants(rules):
@@ -108,8 +124,9 @@ def mutants(rules):
     for g, group in enumerate(rules["groups"]):
         for r, rule in enumerate(group["rules"]):
             text = rule["expr"]
-            for node in promql.parse(text).walk():
-                for made in (comparisons, clauses, matchers, windows):
+            nodes = [] if rule.get("record", "").startswith(THRESHOLD) else promql.parse(text).walk()
+            for node in nodes:
+                for made in (comparisons, clauses, matchers, windows, labels, numbers):
                     for kind, what, value in made(text, node):
                         yield Mutant(g, r, kind, what, "expr", value)
             for kind, what, value in thresholds(rule):

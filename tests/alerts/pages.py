@@ -17,10 +17,14 @@ RUNBOOKS = "https://github.com/sms-exporter/sms-exporter/blob/main/alerts/runboo
 ANNOTATIONS = {"summary", "description", "runbook_url", "dashboard_url"}
 SEVERITIES = {"critical", "warning", "info", "none"}
 COMPONENTS = {"exporter", "fleet", "source", "task"}
-DASHBOARDS = ("/d/huaweicloud-sms-exporter", "/d/huaweicloud-sms-fleet", "/d/huaweicloud-sms-source?var-source_id=")
+DASHBOARDS = ("/d/huaweicloud-sms-exporter", "/d/huaweicloud-sms-fleet", "/d/huaweicloud-sms-source?var-account=")
+# How a value gets into a URL; a blank is no plus there.
+ENCODED = r' | urlquery | reReplaceAll "\\+" "%20" '
 # Known at once and for good.
 WITHOUT_FOR = {"HuaweiSmsUnknownValue", "HuaweiSmsConsistencyDifferences", "HuaweiSmsWatchdog"}
 TWO_POLLS = 60
+# Prometheus restores what is as long as this after a restart.
+RESTORED = 600
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Silence", "Over when"]
 
 
@@ -39,8 +43,13 @@ def shape(rule):
         yield "runbook_url is not that of its page"
     if not notes.get("dashboard_url", "").startswith(DASHBOARDS):
         yield "dashboard_url leads to none of the dashboards"
+    for value in re.findall(r"=\{\{(.*?)\}\}", notes.get("dashboard_url", "")):
+        if not value.endswith(ENCODED):
+            yield f"dashboard_url takes{value}as it is"
     if name not in WITHOUT_FOR and seconds(rule.get("for", "0s")) < TWO_POLLS:
         yield "`for` is shorter than two polls"
+    if TWO_POLLS < seconds(rule.get("for", "0s")) < RESTORED:
+        yield "`for` is too short to be restored after a restart of Prometheus, and too long to be over soon"
     if labels.get("severity") in ("critical", "warning") and "First:" not in notes.get("description", ""):
         yield "the description does not say what to do first"
 

@@ -30,6 +30,7 @@ class Node:
     children: list["Node"] = field(default_factory=list)
     matchers: list["Matcher"] = field(default_factory=list)
     windows: list[tuple[int, int]] = field(default_factory=list)
+    labels: list[tuple[int, int]] = field(default_factory=list)  # of by, without, on, ignoring and group_…
 
     def walk(self):
         """This node and all below it."""
@@ -103,22 +104,26 @@ class Parser:
                 return left
             operator = (self.at, self.at + len(symbol))
             self.at = operator[1]
-            self.modifiers()
+            labels = self.modifiers()
             right = self.binary(level + 1)
-            left = Node("binary", left.start, right.end, symbol, operator, [left, right])
+            left = Node("binary", left.start, right.end, symbol, operator, [left, right], labels=labels)
 
     def modifiers(self):
         self.take("bool")
-        for word in ("on", "ignoring", "group_left", "group_right"):
-            if self.take(word):
-                self.names()
+        return [label for word in ("on", "ignoring", "group_left", "group_right") if self.take(word)
+                for label in self.names()]
 
     def names(self):
+        """The places of the labels in a list."""
+        found = []
         self.expect("(")
         while not self.take(")"):
-            if not self.match(NAME):
+            label = self.match(NAME)
+            if not label:
                 raise ValueError("expected a label")
+            found.append(label.span())
             self.take(",")
+        return found
 
     def unary(self):
         self.skip()
@@ -164,16 +169,15 @@ class Parser:
 
     def call(self, kind, name, start):
         grouped = kind == "aggregation" and (self.take("by") or self.take("without"))
-        if grouped:
-            self.names()
+        labels = self.names() if grouped else []
         self.expect("(")
         arguments = []
         while not self.take(")"):
             arguments.append(self.binary(0))
             self.take(",")
         if kind == "aggregation" and not grouped and (self.take("by") or self.take("without")):
-            self.names()
-        return Node(kind, start, self.at, name, children=arguments)
+            labels = self.names()
+        return Node(kind, start, self.at, name, children=arguments, labels=labels)
 
     def selector(self, name, start):
         node = Node("selector", start, self.at, name)

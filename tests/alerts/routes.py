@@ -19,7 +19,7 @@ def misrouted(config, labels, receiver):
 
 def table(config, cases, rules):
     """Alerts that go elsewhere than the table of routes, or the severity of an alert of ours, says."""
-    own = [({"alertname": rule["alert"], **rule["labels"]},
+    own = [({"alertname": rule["alert"], **rule["labels"], "source_id": "s-1"},
             HEARTBEAT.get(rule["alert"], RECEIVERS[rule["labels"]["severity"]])) for rule in alerts(rules)]
     for labels, receiver in [(case["labels"], case["receiver"]) for case in cases] + own:
         if misrouted(config, labels, receiver):
@@ -34,14 +34,32 @@ def holds(matcher, labels):
     return equal != op.startswith("!")
 
 
+def taken_by(config, labels):
+    """The route of an alert, the root where none of its branches takes it."""
+    branches = config["route"]["routes"]
+    return next((route for route in branches if all(holds(m, labels) for m in route["matchers"])), config["route"])
+
+
+def misgrouped(config, cases, rules):
+    """Alerts that are grouped by something else than the table says, or by a label that they do not have."""
+    for case in cases:
+        grouped = taken_by(config, case["labels"]).get("group_by", config["route"]["group_by"])
+        if grouped != case.get("group_by", grouped):
+            yield f"{case['labels']} is grouped by {grouped}"
+    for rule in alerts(rules):
+        about_a_server = rule["labels"]["severity"] == "critical" and rule["labels"]["component"] in ("source", "task")
+        labels = {"alertname": rule["alert"], **rule["labels"], "source_id": "s-1" if about_a_server else ""}
+        grouped = taken_by(config, labels).get("group_by", config["route"]["group_by"])
+        if ("source_id" in grouped) != about_a_server:
+            yield f"{rule['alert']} ({rule['labels']['severity']}) is grouped by {grouped}"
+
+
 def unused(config, cases):
     """Routes that no line of the table takes."""
-    taken = set()
-    for case in cases:
-        taken.add(next((n for n, route in enumerate(config["route"]["routes"])
-                        if all(holds(m, case["labels"]) for m in route["matchers"])), None))
-    missing = {None, *range(len(config["route"]["routes"]))} - taken
-    return "\n".join(f"no alert takes route {n}" for n in missing)
+    taken = [taken_by(config, case["labels"]) for case in cases]
+    every = [config["route"], *config["route"]["routes"]]
+    return "\n".join(f"no alert takes the route {route.get('matchers', 'at the root')}" for route in every
+                     if not any(route is one for one in taken))
 
 
 def inhibitions(config, rules):
@@ -61,5 +79,6 @@ def checks(rules, root):
     cases = yaml.safe_load((root / "tests/alerts/routes.yml").read_text())
     yield "amtool accepts the example configuration", tools.amtool("check-config", path)
     yield "every alert goes to its receiver", "\n".join(table(path, cases, rules))
+    yield "alerts about a server are grouped by server, others by alert and account", "\n".join(misgrouped(config, cases, rules))
     yield "every route is taken by some alert", unused(config, cases)
     yield "inhibitions name alerts that there are", "\n".join(inhibitions(config, rules))

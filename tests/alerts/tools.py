@@ -2,11 +2,16 @@
 
 import shutil
 import subprocess
+from pathlib import Path
+
+# The installed one, and the newer one of tests/engines.
+PROMTOOLS = {"promtool": "promtool",
+             "promtool 3": str(Path(__file__).resolve().parents[2] / "target/engines/prometheus/promtool")}
 
 
 def missing():
-    """The tools that are not installed."""
-    return [tool for tool in ("promtool", "amtool") if shutil.which(tool) is None]
+    """The tools that are not there."""
+    return [tool for tool in (*PROMTOOLS.values(), "amtool") if shutil.which(tool) is None]
 
 
 def run(*command):
@@ -15,9 +20,9 @@ def run(*command):
     return done.returncode, done.stdout + done.stderr
 
 
-def promtool(*arguments):
+def promtool(*arguments, program="promtool"):
     """What promtool says when it fails, else nothing."""
-    status, output = run("promtool", *arguments)
+    status, output = run(program, *arguments)
     return output if status else ""
 
 

@@ -229,11 +229,25 @@ def the_objects_find_one_another(_binary, _scratch):
 def monitor(data, kind, endpoints, labels, ports):
     """The Prometheus Operator's own definitions are no part of Kubernetes: held to their documented shape."""
     need((data["apiVersion"], data["kind"]) == ("monitoring.coreos.com/v1", kind), kind)
-    need(set(data["spec"]) == {"selector", endpoints}, f"{kind}: unknown keys")
+    need(set(data["spec"]) == {"jobLabel", "selector", endpoints}, f"{kind}: unknown keys")
+    jobs = jobs_of_the_rules()
+    need(jobs == {labels.get(data["spec"]["jobLabel"])}, f"{kind}: the job is not that of the rules, {sorted(jobs)}")
     need(data["spec"]["selector"] == {"matchLabels": labels}, f"{kind} selects something else")
     (endpoint,) = data["spec"][endpoints]
     need(set(endpoint) == {"port", "path", "interval", "scrapeTimeout"}, f"{kind}: unknown keys")
     need(endpoint["port"] in ports and endpoint["path"] == "/metrics", f"{kind} scrapes something else")
+
+
+def jobs_of_the_rules():
+    """The jobs by which the rules know an exporter."""
+    return set(re.findall(r'\bjob="([^"]*)"', (ROOT / "alerts/huaweicloud-sms.rules.yml").read_text()))
+
+
+@check("prometheus/compose.yml", "prometheus/plain.yml", "prometheus/secured.yml", "prometheus/narrowed.yml")
+def every_scrape_configuration_names_the_job_of_the_rules(_binary, _scratch):
+    for path in sorted((DEPLOY / "prometheus").glob("*.yml")):
+        jobs = {config["job_name"] for config in document(path)["scrape_configs"]}
+        need(jobs_of_the_rules() <= jobs, f"{path.name} has the jobs {sorted(jobs)}")
 
 
 @check("kubernetes/configmap.yaml", "kubernetes/deployment.yaml", "kubernetes/secret.example.yaml")
@@ -383,7 +397,7 @@ def the_policies_allow_reading_and_give_a_reason_for_each_action(_binary, _scrat
         (statement,) = policy["Statement"]
         need(set(statement) == {"Effect", "Action"} and statement["Effect"] == "Allow", f"{name}: its form")
         for action in statement["Action"]:
-            need(re.fullmatch(r"sms:server:(queryServer|list|listTask|overview|get\w+)", action), f"{action} writes")
+            need(re.fullmatch(r"sms:server:(queryServer|list|listTask|listErrors|overview|get\w+)", action), f"{action} writes")
             need(f"| `{action}`" in reasons, f"README.md gives no reason for {action}")
 
 

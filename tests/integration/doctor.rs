@@ -1,5 +1,6 @@
 //! The doctor, against services that lack one thing each.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
@@ -14,6 +15,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::catalogue;
 use crate::harness::{REGION, config, serve, wall_clock};
 
 /// What the doctor says of the only account, with what differs from run to run replaced.
@@ -223,14 +225,24 @@ async fn the_exit_status_is_0_when_all_is_well_and_else_1() {
     assert!(text.contains("FAIL") && log.contains("something is wrong with these: default"), "{log}");
 }
 
+/// The actions of a policy of deploy/.
+fn actions(policy: &str) -> BTreeSet<String> {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/iam").join(policy);
+    let text = std::fs::read_to_string(at).expect("the policy is there");
+    let policy: serde_json::Value = serde_json::from_str(&text).expect("a policy is JSON");
+    let actions = policy["Statement"][0]["Action"].as_array().expect("a policy has actions");
+    actions.iter().filter_map(|action| Some(action.as_str()?.to_owned())).collect()
+}
+
 #[test]
-fn the_policies_of_deploy_allow_the_actions_that_the_doctor_names() {
-    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/iam/identity-policy.json");
-    let policy = std::fs::read_to_string(at).expect("the policy is there");
-    for collector in Collector::ALL {
-        if let Some(action) = doctor::action(collector) {
-            assert!(policy.contains(&format!("\"{action}\"")), "{action}");
-        }
+fn the_policy_the_doctor_and_the_alert_name_the_same_actions() {
+    let needed = Collector::ALL.iter().map(|&collector| doctor::action(collector).to_owned());
+    assert_eq!(actions("identity-policy.json"), needed.collect());
+    let rules = include_str!("../../alerts/huaweicloud-sms.rules.yml");
+    for &collector in Collector::ALL.iter() {
+        let told =
+            format!("eq $labels.collector \"{}\" }}}}{}\n", collector.label(), doctor::action(collector));
+        assert!(rules.contains(&told), "HuaweiSmsCollectorForbidden does not say {told}");
     }
 }
 
@@ -276,4 +288,27 @@ async fn what_a_proxy_refuses_is_the_proxys_and_not_the_endpoints() {
     for told in [silent, closed, strange] {
         assert!(!told.contains("check the endpoint and its port"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn the_policy_allows_the_operations_that_are_called_and_no_others() {
+    let operations = [
+        ("list_servers", "sms:server:list"),
+        ("list_tasks", "sms:server:listTask"),
+        ("list_error_servers", "sms:server:listErrors"),
+        ("show_overview", "sms:server:overview"),
+        ("show_speed_limits", "sms:server:getTaskSpeedLimit"),
+        ("show_consistency_result", "sms:server:getConsistencyCheckResult"),
+    ];
+    let called = catalogue::every_series().await.into_iter().filter_map(|series| {
+        let requests = catalogue::family(&series) == "sms_exporter_api_requests_total";
+        requests.then(|| catalogue::labels(&series).into_iter().find(|(name, _)| name == "operation"))?
+    });
+    // Asked of the identity service, which its own policies let everybody ask.
+    let identity = "list_projects";
+    let called: BTreeSet<String> =
+        called.map(|(_, operation)| operation).filter(|operation| operation != identity).collect();
+    assert_eq!(called, operations.iter().map(|(operation, _)| (*operation).to_owned()).collect());
+    let allowed = operations.iter().map(|(_, action)| (*action).to_owned());
+    assert_eq!(actions("identity-policy.json"), allowed.collect());
 }

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
+use huaweicloud_sms_exporter::api::{ApiError, Refusal};
 use huaweicloud_sms_exporter::metrics::{Subject, all};
 use huaweicloud_sms_exporter::model::{CheckResult, Collector, SourceState, TaskState};
 use promql_parser::label::Matcher;
@@ -71,6 +73,8 @@ impl Names {
         // What Prometheus says of a target.
         names.metric("up");
         names.metric("scrape_duration_seconds");
+        // What an operator sets.
+        names.metric("huaweicloud_sms:deadline:timestamp_seconds").entry("account".into()).or_default();
         for labels in names.served.values_mut() {
             labels.entry("job".into()).or_default().insert("sms-exporter".into());
             labels.entry("instance".into()).or_default();
@@ -105,6 +109,8 @@ impl Names {
         let results = set(CheckResult::ALL.iter().map(|result| result.label()));
         let collectors = set(Collector::ALL.iter().map(|collector| collector.label()));
         let statuses: BTreeSet<String> = (200..600).map(|status: u16| status.to_string()).collect();
+        let reasons: BTreeSet<String> =
+            (400..600).filter_map(|status| StatusCode::from_u16(status).ok()).map(reason).collect();
         for (name, labels) in &mut self.served {
             for (label, values) in labels {
                 match label.as_str() {
@@ -113,6 +119,7 @@ impl Names {
                     "result" if name.contains("check") => values.extend(results.clone()),
                     "collector" => values.extend(collectors.clone()),
                     "code" if name.contains("requests") => values.extend(statuses.clone()),
+                    "reason" if name.contains("failures") => values.extend(reasons.clone()),
                     _ => {}
                 }
             }
@@ -126,7 +133,13 @@ impl Names {
             let Some(name) = &rule.record else { continue };
             let expr = parse(&rule.expr).unwrap_or_else(|error| panic!("{name}: {error}"));
             let labels = self.labels(&expr);
-            self.metric(name).extend(labels);
+            let recorded = self.metric(name);
+            for (label, values) in labels {
+                recorded.entry(label).or_default().extend(values);
+            }
+            for (label, value) in &rule.labels {
+                recorded.entry(label.clone()).or_default().insert(value.clone());
+            }
         }
         let mut made = BTreeMap::from([("alertstate".to_owned(), set(["pending", "firing"]))]);
         for rule in &rules {
@@ -239,6 +252,12 @@ impl Names {
         let expr = parse(text).unwrap_or_else(|error| panic!("{place}: {error}: {text}"));
         self.check(place, &expr);
     }
+}
+
+/// The reason of a poll that failed because the service refused a request with this status.
+fn reason(status: StatusCode) -> String {
+    let refusal = Refusal { status, code: None, message: String::new(), request_id: None };
+    ApiError::Refused(refusal).reason().to_owned()
 }
 
 /// The metric of a selector.

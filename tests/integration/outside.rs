@@ -9,6 +9,7 @@ mod environment;
 mod formats;
 mod lifecycle;
 mod limits;
+mod outage;
 mod panels;
 pub(crate) mod process;
 mod prometheus;

@@ -23,16 +23,16 @@ const NOT_PERMITTED: &str = "SMS.9004";
 /// How long an operation may take, whatever the account's own limit for a poll.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The action of the vendor's identity policies that a collector needs, where it is known.
+/// The action of the vendor's identity policies that a collector needs.
 #[must_use]
-pub const fn action(collector: Collector) -> Option<&'static str> {
+pub const fn action(collector: Collector) -> &'static str {
     match collector {
-        Collector::Sources => Some("sms:server:list"),
-        Collector::Tasks => Some("sms:server:listTask"),
-        Collector::Overview => Some("sms:server:overview"),
-        Collector::SpeedLimits => Some("sms:server:getTaskSpeedLimit"),
-        Collector::Consistency => Some("sms:server:getConsistencyCheckResult"),
-        Collector::Errors => None,
+        Collector::Sources => "sms:server:list",
+        Collector::Tasks => "sms:server:listTask",
+        Collector::Overview => "sms:server:overview",
+        Collector::SpeedLimits => "sms:server:getTaskSpeedLimit",
+        Collector::Consistency => "sms:server:getConsistencyCheckResult",
+        Collector::Errors => "sms:server:listErrors",
     }
 }
 
@@ -265,12 +265,10 @@ impl Tried<'_> {
 fn advice_on_operation(collector: Collector, error: &ApiError) -> String {
     let switch = format!("or switch it off with --no-collector.{}", collector.label());
     match error {
-        ApiError::Refused(refusal) if is_not_permitted(refusal) => match action(collector) {
-            Some(action) => {
-                format!("allow the action {action} (in older policies {OLD_ACTION}), {switch}")
-            }
-            None => format!("allow the action {OLD_ACTION}, which covers every read, {switch}"),
-        },
+        ApiError::Refused(refusal) if is_not_permitted(refusal) => {
+            let action = action(collector);
+            format!("allow the action {action} (in older policies {OLD_ACTION}), {switch}")
+        }
         ApiError::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
             "others use up the quota: poll less often, or lower limits.requests_per_second".to_owned()
         }

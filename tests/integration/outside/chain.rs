@@ -1,8 +1,10 @@
 //! From a failed task to a page: service, exporter, Prometheus, Alertmanager, and who is told.
 //!
-//! The rules and routes are the shipped ones with every duration divided by [`FASTER`], and so is the
-//! exporter's age of staleness: what takes a quarter of an hour there takes half a minute here.
+//! The rules and routes are the shipped ones with every duration divided by [`FASTER`], and so are the
+//! exporter's poll interval and its age of staleness, Prometheus' look-back and the pause between two of its
+//! notifications: what takes a quarter of an hour there takes half a minute here.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,36 +12,39 @@ use huaweicloud_sms_exporter::simulator::{Fault, Settings, Simulator, Source, Sp
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::process::{Process, command, exporter, word_after};
 use super::prometheus::Prometheus;
-use super::tools::tool;
+use super::tools::{newer, tool};
 use super::web::ready;
 use crate::harness::{REGION, serve};
 
 /// By how much everything is faster than as shipped.
-const FASTER: u64 = 30;
+pub(super) const FASTER: u64 = 30;
 
 /// Longer than the longest wait of a rule, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Source servers that replicate.
+/// Source servers that replicate: the ones that others are copied from.
 const SERVERS: usize = 10;
 
-/// A notification's receiver, alert and status, and the text that a person reads.
+/// A notification's receiver, alert, status and server, and the text that a person reads.
 #[derive(Clone, Debug)]
-struct Told {
-    receiver: String,
-    alert: String,
-    status: String,
+pub(super) struct Told {
+    pub(super) receiver: String,
+    pub(super) alert: String,
+    pub(super) status: String,
+    /// The server that it is about, empty where it is about none.
+    pub(super) server: String,
     text: String,
 }
 
 /// Listens for notifications.
-struct Listener {
+pub(super) struct Listener {
     address: String,
     told: Arc<Mutex<Vec<Told>>>,
     _stop: DropGuard,
@@ -62,7 +67,7 @@ impl Listener {
         Self { address, told, _stop: stop.drop_guard() }
     }
 
-    fn told(&self) -> Vec<Told> {
+    pub(super) fn told(&self) -> Vec<Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -90,7 +95,18 @@ impl Listener {
     }
 
     /// Waits until a receiver is told of an alert, and returns the text that a person reads.
-    async fn expect(&self, receiver: &str, alert: &str, status: &str) -> String {
+    pub(super) async fn expect(&self, receiver: &str, alert: &str, status: &str) -> String {
+        self.expect_about("", receiver, alert, status).await
+    }
+
+    /// As [`Self::expect`], about one server; about any where it has no name.
+    pub(super) async fn expect_about(
+        &self,
+        server: &str,
+        receiver: &str,
+        alert: &str,
+        status: &str,
+    ) -> String {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             let told = self.told();
@@ -98,6 +114,7 @@ impl Listener {
                 told.receiver == receiver
                     && told.alert == format!("HuaweiSms{alert}")
                     && told.status == status
+                    && (server.is_empty() || told.server == server)
             });
             if let Some(found) = found {
                 return found.text.clone();
@@ -105,7 +122,7 @@ impl Listener {
             sleep(Duration::from_millis(200)).await;
         }
         let told: Vec<_> = self.told().into_iter().filter(|told| !told.alert.ends_with("Watchdog")).collect();
-        panic!("{receiver} was never told that {alert} is {status}; told was: {told:#?}");
+        panic!("{receiver} was never told that {alert} {server} is {status}; told was: {told:#?}");
     }
 }
 
@@ -131,6 +148,7 @@ async fn hear(mut client: TcpStream) -> Vec<Told> {
         receiver: receiver.clone(),
         alert: text(alert, "labels", "alertname"),
         status: alert["status"].as_str().unwrap_or_default().to_owned(),
+        server: text(alert, "labels", "source_name"),
         text: text(alert, "annotations", "description"),
     };
     alerts.iter().map(told).collect()
@@ -157,8 +175,14 @@ fn faster(text: &str, words: &[&str]) -> String {
     quick
 }
 
-/// A duration such as `15m` at the start of a text, in faster milliseconds, and what is behind it.
+/// A duration such as `15m` or `1d5m` at the start of a text, in faster milliseconds, and what is behind it.
 fn divide(text: &str) -> Option<(u64, &str)> {
+    let (first, rest) = divide_unit(text)?;
+    Some(divide(rest).map_or((first, rest), |(more, rest)| (first + more, rest)))
+}
+
+/// The first part of such a duration.
+fn divide_unit(text: &str) -> Option<(u64, &str)> {
     let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
     let (number, rest) = text.split_at(digits);
     let unit = rest.chars().next()?;
@@ -201,65 +225,142 @@ fn routes(webhook: &str) -> String {
     quick.lines().map(ours).collect()
 }
 
+/// The programs that watch.
+pub(super) struct Engines {
+    pub(super) prometheus: PathBuf,
+    pub(super) alertmanager: PathBuf,
+}
+
+impl Engines {
+    /// Those of the distribution.
+    pub(super) fn installed() -> Self {
+        Self { prometheus: tool("prometheus"), alertmanager: tool("prometheus-alertmanager") }
+    }
+
+    /// The newest that tests/engines fetches.
+    pub(super) fn newest() -> Self {
+        let alertmanager = newer("alertmanager/prometheus-alertmanager");
+        Self { prometheus: newer("prometheus/prometheus"), alertmanager }
+    }
+}
+
 /// Everything that runs.
-struct Chain {
-    simulator: Simulator,
-    heard: Listener,
+pub(super) struct Chain {
+    pub(super) simulator: Simulator,
+    pub(super) heard: Listener,
+    origin: String,
+    metrics: String,
+    engines: Engines,
+    exporting: Process,
+    alertmanager: String,
+    watching: Option<Prometheus>,
+    home: tempfile::TempDir,
+    _alerting: Process,
     _service: DropGuard,
-    _processes: (Process, Process, Prometheus),
-    _home: tempfile::TempDir,
 }
 
 impl Chain {
-    async fn start() -> Self {
-        let simulator = fleet();
+    pub(super) async fn start(servers: usize, engines: Engines) -> Self {
+        let simulator = fleet(servers);
         let (origin, stop) = serve(simulator.clone()).await;
         move_on(simulator.clone(), stop.clone());
-        let keys = simulator.keys();
-        let stale = format!("--poll.stale-after={}s", 900 / FASTER);
-        let arguments =
-            ["--region", REGION, "--poll.interval=1s", &stale, "--web.listen-address=127.0.0.1:0"];
-        let mut starting = exporter(&arguments);
-        starting.env("HUAWEICLOUD_SDK_AK", keys.ak).env("HUAWEICLOUD_SDK_SK", keys.sk);
-        starting.env("HUAWEICLOUD_SDK_PROJECT_ID", keys.project_id);
-        starting
-            .env("HUAWEICLOUD_SDK_REGION_SMS_CN_NORTH_4", &origin)
-            .env("HUAWEICLOUD_SDK_IAM_ENDPOINT", &origin);
-        let mut exporting = Process::start(starting);
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut exporting = Process::start(exporting(&simulator, &origin, &home, "127.0.0.1:0"));
         let metrics = exporting.address().await;
         ready(&metrics).await;
-        let (heard, home) = (Listener::new().await, tempfile::tempdir().expect("a temporary directory"));
-        let (alerting, alertmanager) = alertmanager(&home, &heard.address).await;
-        let watching = prometheus(&home, &metrics, &alertmanager).await;
-        let processes = (exporting, alerting, watching);
-        Self { simulator, heard, _service: stop.drop_guard(), _processes: processes, _home: home }
+        let heard = Listener::new().await;
+        let (alerting, alertmanager) = alertmanager(&engines, &home, &heard.address).await;
+        let watching = Some(prometheus(&engines, &home, &metrics, &alertmanager).await);
+        let (_alerting, _service) = (alerting, stop.drop_guard());
+        Self {
+            simulator,
+            heard,
+            origin,
+            metrics,
+            engines,
+            exporting,
+            alertmanager,
+            watching,
+            home,
+            _alerting,
+            _service,
+        }
     }
 
     /// Changes the server of that place in the order of ids.
-    fn change(&self, server: usize, change: impl FnOnce(&mut Source, &mut Task)) {
+    pub(super) fn change(&self, server: usize, change: impl FnOnce(&mut Source, &mut Task)) {
         self.simulator.edit(|world| {
             let source = world.sources.values_mut().nth(server).expect("the server is there");
             let task = source.task.as_ref().and_then(|id| world.tasks.get_mut(id)).expect("it has a task");
             change(source, task);
         });
     }
+
+    /// The name of that server.
+    pub(super) fn name(&self, server: usize) -> String {
+        self.simulator.truth().sources.values().nth(server).expect("it is there").name.clone()
+    }
+
+    /// Ends Prometheus and starts it again.
+    pub(super) async fn restart_prometheus(&mut self) {
+        self.watching.take().expect("it runs").stop().await;
+        let started = prometheus(&self.engines, &self.home, &self.metrics, &self.alertmanager).await;
+        self.watching = Some(started);
+    }
+
+    /// Ends the exporter and starts it again, at the same address.
+    pub(super) async fn restart_exporter(&mut self) {
+        self.exporting.signal("TERM").await;
+        self.exporting.end_within(PATIENCE).await;
+        let starting = exporting(&self.simulator, &self.origin, &self.home, &self.metrics);
+        self.exporting = Process::start(starting);
+        assert_eq!(self.exporting.address().await, self.metrics);
+    }
 }
 
-async fn alertmanager(home: &tempfile::TempDir, webhook: &str) -> (Process, String) {
+/// The exporter, of one account whose limits are those of a large fleet that is polled every second.
+fn exporting(simulator: &Simulator, origin: &str, home: &tempfile::TempDir, listen: &str) -> Command {
+    let (keys, file) = (simulator.keys(), home.path().join("sms-exporter.yml"));
+    let config = format!(
+        "poll_interval: 1s\nstale_after: {}s\naccounts:\n  - name: prod\n    region: {REGION}\n    \
+         endpoint: {origin}\n    iam_endpoint: {origin}\n    project_id: {}\n    \
+         credentials: {{access_key_env: AK, secret_key_env: SK}}\n    \
+         limits: {{requests_per_second: 100, burst: 100, retry_base: 100ms}}\n",
+        900 / FASTER,
+        keys.project_id,
+    );
+    std::fs::write(&file, config).expect("the configuration is written");
+    let (file, listen) =
+        (format!("--config.file={}", file.display()), format!("--web.listen-address={listen}"));
+    let mut starting = exporter(&[&*file, &*listen]);
+    starting.env("AK", keys.ak).env("SK", keys.sk);
+    starting
+}
+
+async fn alertmanager(engines: &Engines, home: &tempfile::TempDir, webhook: &str) -> (Process, String) {
     let file = home.path().join("alertmanager.yml");
     std::fs::write(&file, routes(webhook)).expect("the routes are written");
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/templates");
+    std::fs::create_dir_all(home.path().join("templates")).expect("a directory");
+    std::fs::copy(templates.join("huaweicloud-sms.tmpl"), home.path().join("templates/huaweicloud-sms.tmpl"))
+        .expect("the templates are copied");
     let arguments = [
         format!("--config.file={}", file.display()),
         format!("--storage.path={}", home.path().join("alertmanager").display()),
         "--web.listen-address=127.0.0.1:0".to_owned(),
         "--cluster.listen-address=".to_owned(),
     ];
-    let mut process = Process::start(command(&tool("prometheus-alertmanager"), &arguments));
+    let mut process = Process::start(command(&engines.alertmanager, &arguments));
     let address = process.listening_on().await;
     (process, address)
 }
 
-async fn prometheus(home: &tempfile::TempDir, metrics: &str, alertmanager: &str) -> Prometheus {
+async fn prometheus(
+    engines: &Engines,
+    home: &tempfile::TempDir,
+    metrics: &str,
+    alertmanager: &str,
+) -> Prometheus {
     let config = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
          rule_files: [rules.yml]\n\
@@ -267,13 +368,15 @@ async fn prometheus(home: &tempfile::TempDir, metrics: &str, alertmanager: &str)
          scrape_configs: [{{job_name: sms-exporter, static_configs: [{{targets: [{metrics:?}]}}]}}]\n",
     );
     std::fs::write(home.path().join("rules.yml"), rules()).expect("the rules are written");
-    // As shipped it waits an hour after a restart before it trusts a pending alert.
-    let flags = ["--rules.alert.for-grace-period=1s", "--rules.alert.resend-delay=1s"];
-    Prometheus::start(home.path(), &config, &flags).await
+    // As shipped: ten minutes after a restart until it trusts a pending alert, a minute between two
+    // notifications, five minutes to look back.
+    let lookback = format!("--query.lookback-delta={}s", 300 / FASTER);
+    let flags = ["--rules.alert.for-grace-period=20s", "--rules.alert.resend-delay=2s", &lookback];
+    Prometheus::of(&engines.prometheus, home.path(), &config, &flags).await
 }
 
 /// Servers that replicate within their limits, and nothing else.
-fn fleet() -> Simulator {
+fn fleet(servers: usize) -> Simulator {
     let simulator = Simulator::new(Settings { sources: 80, region: REGION.into(), ..Settings::default() });
     let replicating = |world: &World| {
         let running = |source: &&Source| {
@@ -305,8 +408,26 @@ fn fleet() -> Simulator {
         world.tasks.retain(|id, _| current.contains(id));
         world.sources.values_mut().for_each(healthy_source);
         world.tasks.values_mut().for_each(healthy_task);
+        multiply(world, servers);
     });
     simulator
+}
+
+/// As many servers as asked for, each a copy of one of those that there are.
+fn multiply(world: &mut World, servers: usize) {
+    let models: Vec<Source> = world.sources.values().cloned().collect();
+    for (number, model) in (models.len()..servers).zip(models.iter().cycle()) {
+        let task = model.task.as_ref().and_then(|id| world.tasks.get(id)).expect("it has a task").clone();
+        let (id, task_id) = (format!("{number:0>32}"), format!("{number:0>36}"));
+        let source = Source {
+            id: id.clone(),
+            name: format!("copy-{number:04}"),
+            task: Some(task_id.clone()),
+            ..model.clone()
+        };
+        world.tasks.insert(task_id.clone(), Task { id: task_id, source_id: id.clone(), ..task });
+        world.sources.insert(id, source);
+    }
 }
 
 fn healthy_source(source: &mut Source) {
@@ -342,7 +463,7 @@ fn move_on(simulator: Simulator, stop: CancellationToken) {
 
 #[tokio::test]
 async fn each_trouble_reaches_who_must_act_and_nobody_else_is_told() {
-    let chain = Chain::start().await;
+    let chain = Chain::start(SERVERS, Engines::installed()).await;
     let heard = &chain.heard;
     heard.expect("heartbeat", "Watchdog", "firing").await;
 
@@ -354,9 +475,8 @@ async fn each_trouble_reaches_who_must_act_and_nobody_else_is_told() {
     });
     chain.change(1, |source, _| source.connected = false);
     chain.change(2, |_, task| task.migrate_speed = 120.0);
-    let truth = chain.simulator.truth();
-    let name = |server: usize| truth.sources.values().nth(server).expect("it is there").name.clone();
-    let text = heard.expect("pager", "SourceError", "firing").await;
+    let name = |server: usize| chain.name(server);
+    let text = heard.expect("tickets", "SourceError", "firing").await;
     assert!(text.contains(&name(0)) && text.contains("SMS.1807"), "{text}");
     let text = heard.expect("tickets", "AgentDisconnected", "firing").await;
     assert!(text.contains(&name(1)), "{text}");
@@ -373,7 +493,7 @@ async fn each_trouble_reaches_who_must_act_and_nobody_else_is_told() {
     }
     heard.expect("tickets", "AgentDisconnected", "resolved").await;
     heard.expect("tickets", "Overspeed", "resolved").await;
-    heard.expect("pager", "SourceError", "resolved").await;
+    heard.expect("tickets", "SourceError", "resolved").await;
 
     // A mass disconnect is one page.
     let before = heard.fired("AgentDisconnected");

@@ -1,6 +1,7 @@
 //! A real Prometheus.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::process::{Process, command};
 use super::tools::tool;
@@ -10,7 +11,7 @@ use super::web::ready;
 pub(super) struct Prometheus {
     /// Where it listens, such as `127.0.0.1:1234`.
     pub(super) address: String,
-    _process: Process,
+    process: Process,
 }
 
 impl Prometheus {
@@ -33,6 +34,12 @@ impl Prometheus {
         let mut process = Process::start(command(program, &arguments));
         let address = process.listening_on().await;
         ready(&address).await;
-        Self { address, _process: process }
+        Self { address, process }
+    }
+
+    /// Ends it as a service manager does; what it has written stays.
+    pub(super) async fn stop(mut self) {
+        self.process.signal("TERM").await;
+        self.process.end_within(Duration::from_secs(60)).await;
     }
 }
