@@ -12,10 +12,13 @@ use super::{serve, wall_clock};
 use crate::cli::{Cli, DemoOptions, FleetOptions, SimulatorOptions};
 use crate::config::{Account, Config, CredentialSource, Endpoint, Region, SecretFrom, default_stale_after};
 use crate::model::AccountName;
-use crate::simulator::{Keys, Settings, Simulator};
+use crate::simulator::{Fault, Keys, Settings, Simulator, What, When};
 
 /// Often enough that counters move while one watches.
 const DEMO_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long every request is refused, where that was ordered.
+const REFUSING: Duration = Duration::from_secs(60);
 
 /// The simulated region.
 const REGION: &str = "cn-north-4";
@@ -30,8 +33,7 @@ pub(super) async fn run(
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for the simulated service")?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
-    let simulator = Simulator::new(settings(&options.fleet));
-    simulator.tune(|switches| switches.wall_pace = true);
+    let simulator = service(&options.fleet);
     let config = config(cli, &simulator.keys(), &origin)?;
     let supervisor = Supervisor::new(stop.clone());
     let serving = simulator.serve(listener, stop.clone());
@@ -64,6 +66,23 @@ fn announce(cli: &Cli) {
         cli.web.listen_addresses.iter().map(|address| format!("localhost:{}", address.port())).collect();
     println!("  - job_name: sms-exporter\n    static_configs: [{{targets: {targets:?}}}]");
     println!("It ends with Ctrl-C.");
+}
+
+/// The simulated service, with what was ordered to go wrong.
+fn service(fleet: &FleetOptions) -> Simulator {
+    let simulator = Simulator::new(settings(fleet));
+    simulator.tune(|switches| {
+        switches.turnover = fleet.turnover;
+        switches.wall_pace = true;
+    });
+    let order = |when, what| simulator.inject(Fault { operation: None, when, what });
+    if let Some(block) = fleet.shuffle {
+        order(When::Always, What::Shuffle(block.get().into()));
+    }
+    if let Some(every) = fleet.refuse_every {
+        order(When::Recurring { every, lasts: REFUSING }, What::Refuse { retry_after: None });
+    }
+    simulator
 }
 
 fn settings(fleet: &FleetOptions) -> Settings {
@@ -105,11 +124,8 @@ pub(super) async fn simulator(options: &SimulatorOptions, stop: CancellationToke
     let address = options.listen_address;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
-    let simulator = Simulator::new(settings(&options.fleet));
-    simulator.tune(|switches| {
-        switches.latency = options.latency;
-        switches.wall_pace = true;
-    });
+    let simulator = service(&options.fleet);
+    simulator.tune(|switches| switches.latency = options.latency);
     let Keys { ak, sk, project_id, .. } = simulator.keys();
     let variable = Region::new(REGION)?.sms_endpoint_variable();
     println!("HW_REGION_NAME={REGION}\nHUAWEICLOUD_SDK_AK={ak}\nHUAWEICLOUD_SDK_SK={sk}");
