@@ -259,6 +259,11 @@ impl Simulator {
         }
     }
 
+    /// How many requests came so far.
+    pub fn requests(&self) -> u64 {
+        self.state().requests.values().sum()
+    }
+
     /// Lets a test change the world by hand; the changes are counted like any other.
     pub fn edit(&self, change: impl FnOnce(&mut World)) {
         self.state().engine.edit(change);

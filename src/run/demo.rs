@@ -135,3 +135,24 @@ pub(super) async fn simulator(options: &SimulatorOptions, stop: CancellationToke
     simulator.serve(listener, stop).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_does_what_was_ordered_and_nothing_else() {
+        let quiet =
+            FleetOptions { sources: 3, seed: 1, speed: 60.0, turnover: 0, shuffle: None, refuse_every: None };
+        let simulator = service(&quiet);
+        assert_eq!(simulator.faults(), []);
+        simulator.tune(|switches| assert_eq!((switches.turnover, switches.wall_pace), (0, true)));
+        let (block, every) = (std::num::NonZeroU16::new(7), Duration::from_secs(300));
+        let simulator =
+            service(&FleetOptions { turnover: 75, shuffle: block, refuse_every: Some(every), ..quiet });
+        simulator.tune(|switches| assert_eq!(switches.turnover, 75));
+        let when = When::Recurring { every, lasts: Duration::from_secs(60) };
+        let refusals = Fault { operation: None, when, what: What::Refuse { retry_after: None } };
+        assert_eq!(simulator.faults(), [Fault::everywhere(What::Shuffle(7)), refusals]);
+    }
+}

@@ -228,14 +228,17 @@ impl Ordered {
         if !holds {
             return None;
         }
-        match self.fault.what.clone() {
-            What::SlowUpTo(most) => Some(What::SlowBy(most.mul_f64(random.unit()))),
-            What::Throttle { limit, .. } if !self.exceeds(f64::from(limit), now) => None,
-            What::Quota { per_second, retry_after } => {
-                self.is_empty(per_second, now).then_some(What::Refuse { retry_after })
-            }
-            what => Some(what),
+        let what = self.fault.what.clone();
+        if let What::SlowUpTo(most) = what {
+            return Some(What::SlowBy(most.mul_f64(random.unit())));
         }
+        if let What::Quota { per_second, retry_after } = what {
+            return self.is_empty(per_second, now).then_some(What::Refuse { retry_after });
+        }
+        if let What::Throttle { limit, .. } = what {
+            return self.exceeds(f64::from(limit), now).then_some(what);
+        }
+        Some(what)
     }
 
     /// Whether this request is one too many in the present second.
