@@ -168,7 +168,10 @@ impl Polling {
     /// Begins what is due. A list that is still being read is not begun again.
     fn begin(&mut self) {
         let now = Instant::now();
-        for (collector, _) in self.due.extract_if(.., |_, due| *due <= now) {
+        let due: Vec<Collector> =
+            self.due.iter().filter(|(_, due)| **due <= now).map(|(collector, _)| *collector).collect();
+        for collector in due {
+            self.due.remove(&collector);
             self.begun.insert(collector, now);
             self.reading.push(self.account.reader.read(collector));
         }

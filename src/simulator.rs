@@ -104,6 +104,8 @@ pub struct Options {
     pub wall_pace: bool,
     /// Whether a list without `limit` and `offset` is refused, as one edition documents of the errors.
     pub strict_paging: bool,
+    /// Source servers that leave the list in a minute of the clock on the wall, and as many that join it.
+    pub turnover: u32,
 }
 
 /// A plain copy of the world.
@@ -188,6 +190,7 @@ impl Default for Options {
             metadata_tokens: true,
             wall_pace: false,
             strict_paging: false,
+            turnover: 0,
         }
     }
 }
@@ -256,6 +259,11 @@ impl Simulator {
         }
     }
 
+    /// How many requests came so far.
+    pub fn requests(&self) -> u64 {
+        self.state().requests.values().sum()
+    }
+
     /// Lets a test change the world by hand; the changes are counted like any other.
     pub fn edit(&self, change: impl FnOnce(&mut World)) {
         self.state().engine.edit(change);
@@ -270,7 +278,7 @@ impl Simulator {
 
     /// Orders a fault.
     pub fn inject(&self, fault: Fault) {
-        self.state().faults.inject(fault);
+        self.state().faults.inject(fault, tokio::time::Instant::now());
     }
 
     /// Ends all faults.

@@ -29,6 +29,15 @@ pub struct FleetOptions {
     /// How many times faster than the clock on the wall the fleet migrates
     #[arg(long, value_name = "X", default_value_t = 60.0, value_parser = speed)]
     pub speed: f64,
+    /// Source servers that leave the list in a minute by the clock on the wall, and as many that join it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub turnover: u32,
+    /// Give lists no stable order: each answer is shuffled within blocks of so many
+    #[arg(long, value_name = "N")]
+    pub shuffle: Option<std::num::NonZeroU16>,
+    /// Refuse every request (429) in the last minute of each such time, such as 5m
+    #[arg(long, value_name = "DURATION", value_parser = super::poll::duration)]
+    pub refuse_every: Option<Duration>,
 }
 
 /// `simulator`: the simulated service alone; prints its URL and keys.

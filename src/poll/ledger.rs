@@ -221,10 +221,9 @@ impl Ledger {
         );
         journal::tell(self.account.as_str(), &events);
         self.fleet = next;
-        let changed = events.into_iter().filter_map(|event| match event {
-            Event::TaskState { task, .. } => Some(task.id),
-            _ => None,
-        });
+        let changed = events
+            .into_iter()
+            .filter_map(|event| if let Event::TaskState { task, .. } = event { Some(task.id) } else { None });
         changed.collect()
     }
 
@@ -448,16 +447,15 @@ impl Departed {
     /// Remembers what was removed.
     fn remember(&mut self, last: &Fleet, events: &[Event], now: Instant) {
         for event in events {
-            match event {
-                Event::SourceRemoved { source, .. } => {
-                    let removed = last.source(&source.id).map(|source| (now, Arc::clone(source)));
-                    self.sources.extend(removed.map(|removed| (source.id.clone(), removed)));
-                }
-                Event::TaskRemoved { task, .. } => {
-                    let removed = last.task(&task.id).map(|task| (now, Arc::clone(task)));
-                    self.tasks.extend(removed.map(|removed| (task.id.clone(), removed)));
-                }
-                _ => {}
+            if let Event::SourceRemoved { source, .. } = event
+                && let Some(removed) = last.source(&source.id)
+            {
+                self.sources.insert(source.id.clone(), (now, Arc::clone(removed)));
+            }
+            if let Event::TaskRemoved { task, .. } = event
+                && let Some(removed) = last.task(&task.id)
+            {
+                self.tasks.insert(task.id.clone(), (now, Arc::clone(removed)));
             }
         }
     }
@@ -476,8 +474,12 @@ fn rejoin<K: Ord, T>(
     key: impl Fn(&T) -> &K,
 ) {
     let Some(last) = part.as_ref().filter(|_| !departed.is_empty()) else { return };
-    let back: Vec<Arc<T>> =
-        departed.extract_if(.., |id, _| is_back(id)).map(|(_, (_, object))| object).collect();
+    let mut back = Vec::new();
+    departed.retain(|id, (_, object)| {
+        let is_back = is_back(id);
+        back.extend(is_back.then(|| Arc::clone(object)));
+        !is_back
+    });
     if back.is_empty() {
         return;
     }

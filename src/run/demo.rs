@@ -1,5 +1,7 @@
 //! The demo: the exporter against the simulator, through real HTTP and real signatures.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
@@ -10,7 +12,10 @@ use super::{serve, wall_clock};
 use crate::cli::{Cli, DEMO_INTERVAL, DemoOptions, FleetOptions, SimulatorOptions};
 use crate::config::{Account, Config, CredentialSource, Endpoint, Region, SecretFrom, default_stale_after};
 use crate::model::AccountName;
-use crate::simulator::{Keys, Settings, Simulator};
+use crate::simulator::{Fault, Keys, Settings, Simulator, What, When};
+
+/// How long every request is refused, where that was ordered.
+const REFUSING: Duration = Duration::from_secs(60);
 
 /// The simulated region.
 const REGION: &str = "cn-north-4";
@@ -25,8 +30,7 @@ pub(super) async fn run(
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for the simulated service")?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
-    let simulator = Simulator::new(settings(&options.fleet));
-    simulator.tune(|switches| switches.wall_pace = true);
+    let simulator = service(&options.fleet);
     let config = config(cli, &simulator.keys(), &origin)?;
     let supervisor = Supervisor::new(stop.clone());
     let serving = simulator.serve(listener, stop.clone());
@@ -60,6 +64,23 @@ fn announce(cli: &Cli) {
         cli.web.listen_addresses.iter().map(|address| format!("localhost:{}", address.port())).collect();
     println!("  - job_name: sms-exporter\n    static_configs: [{{targets: {targets:?}}}]");
     println!("It ends with Ctrl-C.");
+}
+
+/// The simulated service, with what was ordered to go wrong.
+fn service(fleet: &FleetOptions) -> Simulator {
+    let simulator = Simulator::new(settings(fleet));
+    simulator.tune(|switches| {
+        switches.turnover = fleet.turnover;
+        switches.wall_pace = true;
+    });
+    let order = |when, what| simulator.inject(Fault { operation: None, when, what });
+    if let Some(block) = fleet.shuffle {
+        order(When::Always, What::Shuffle(block.get().into()));
+    }
+    if let Some(every) = fleet.refuse_every {
+        order(When::Recurring { every, lasts: REFUSING }, What::Refuse { retry_after: None });
+    }
+    simulator
 }
 
 fn settings(fleet: &FleetOptions) -> Settings {
@@ -101,11 +122,8 @@ pub(super) async fn simulator(options: &SimulatorOptions, stop: CancellationToke
     let address = options.listen_address;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let origin = format!("http://{}", listener.local_addr().context("a listener without an address")?);
-    let simulator = Simulator::new(settings(&options.fleet));
-    simulator.tune(|switches| {
-        switches.latency = options.latency;
-        switches.wall_pace = true;
-    });
+    let simulator = service(&options.fleet);
+    simulator.tune(|switches| switches.latency = options.latency);
     let Keys { ak, sk, project_id, .. } = simulator.keys();
     let variable = Region::new(REGION)?.sms_endpoint_variable();
     println!("HW_REGION_NAME={REGION}\nHUAWEICLOUD_SDK_AK={ak}\nHUAWEICLOUD_SDK_SK={sk}");
@@ -114,4 +132,25 @@ pub(super) async fn simulator(options: &SimulatorOptions, stop: CancellationToke
     );
     simulator.serve(listener, stop).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_does_what_was_ordered_and_nothing_else() {
+        let quiet =
+            FleetOptions { sources: 3, seed: 1, speed: 60.0, turnover: 0, shuffle: None, refuse_every: None };
+        let simulator = service(&quiet);
+        assert_eq!(simulator.faults(), []);
+        simulator.tune(|switches| assert_eq!((switches.turnover, switches.wall_pace), (0, true)));
+        let (block, every) = (std::num::NonZeroU16::new(7), Duration::from_secs(300));
+        let simulator =
+            service(&FleetOptions { turnover: 75, shuffle: block, refuse_every: Some(every), ..quiet });
+        simulator.tune(|switches| assert_eq!(switches.turnover, 75));
+        let when = When::Recurring { every, lasts: Duration::from_secs(60) };
+        let refusals = Fault { operation: None, when, what: What::Refuse { retry_after: None } };
+        assert_eq!(simulator.faults(), [Fault::everywhere(What::Shuffle(7)), refusals]);
+    }
 }

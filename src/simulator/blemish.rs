@@ -25,6 +25,10 @@ pub(super) fn substitute(what: &What) -> Option<Answer> {
         What::NotJson => Answer::bytes(200, json, b"OK"),
         What::Redirect(location) => Answer::bytes(302, "text/html", b"").with("Location", location),
         What::RawBody(body) => Answer::bytes(200, json, body),
+        What::Throttle { limit, retry_after } => {
+            throttled(&format!(",limit:{limit},time:1 second"), *retry_after)
+        }
+        What::Refuse { retry_after } => throttled("", *retry_after),
         What::ConnectionReset
         | What::HangHeaders
         | What::TrickleBody(_)
@@ -37,21 +41,24 @@ pub(super) fn substitute(what: &What) -> Option<Answer> {
         | What::DuplicateWithinPage
         | What::DuplicateAcrossPages
         | What::ShiftWhilePaging(_)
+        | What::Turnover { .. }
+        | What::Shuffle(_)
+        | What::FirstOnly(_)
         | What::ReplaceField { .. }
         | What::WrongContentEncoding
         | What::SlowBy(_)
+        | What::SlowUpTo(_)
         | What::KeyLocked
         | What::TokenRevoked
-        | What::Throttle { .. } => return None,
+        | What::Quota { .. }
+        | What::CutDocument(_) => return None,
     };
     Some(answer)
 }
 
-/// The refusal of the gateway when there are too many requests.
-pub(super) fn throttled(limit: u32, retry_after: Option<u32>) -> Answer {
-    let message = format!(
-        "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:1 second"
-    );
+/// The refusal of the gateway when there are too many requests; `limit` are its words on how many may be.
+fn throttled(limit: &str, retry_after: Option<u32>) -> Answer {
+    let message = format!("The throttling threshold has been reached: policy user over ratelimit{limit}");
     let answer = Answer::error(429, "APIGW.0308", &message);
     match retry_after {
         Some(seconds) => answer.with("Retry-After", &seconds.to_string()),
@@ -69,6 +76,7 @@ pub(super) fn spoil(answer: &mut Answer, what: &What, list_key: Option<&str>, la
             }
         }
         (What::ReplaceField { path, json: text }, _) => replace(answer, path, text),
+        (What::CutDocument(length), _) => cut(answer, *length),
         (_, Some(key)) => {
             if let Some(list) = json[key].as_array_mut() {
                 spoil_list(list, what, last_before);
@@ -86,6 +94,15 @@ fn spoil_list(list: &mut Vec<Value>, what: &What, last_before: Option<Value>) {
     } else if *what == What::DuplicateAcrossPages {
         list.splice(0..0, last_before);
     }
+}
+
+/// Ends the document early, and the answer with it.
+fn cut(answer: &mut Answer, length: usize) {
+    let Body::Json(json) = &answer.body else { return };
+    let mut document = json.to_string().into_bytes();
+    document.truncate(length);
+    answer.body = Body::Bytes(document);
+    answer.headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
 }
 
 /// Puts raw text where a value was; nothing happens when there is no such value.
@@ -121,6 +138,7 @@ mod tests {
             (What::CountOff(-2), r#"{"count":7,"tasks":[{"id":"b"},{"id":"c"}]}"#),
             (What::EmptyPage, r#"{"count":9,"tasks":[]}"#),
             (What::DropPage(0), r#"{"count":9,"tasks":[]}"#),
+            (What::CutDocument(20), r#"{"count":9,"tasks":["#),
             (What::DuplicateWithinPage, r#"{"count":9,"tasks":[{"id":"b"},{"id":"c"},{"id":"b"}]}"#),
             (What::DuplicateAcrossPages, r#"{"count":9,"tasks":[{"id":"a"},{"id":"b"},{"id":"c"}]}"#),
         ];

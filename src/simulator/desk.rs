@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Body};
+use super::fault::What;
 use super::operation::Operation;
 use super::portrait;
+use super::random::Random;
 use super::world::{Source, Task, World};
 
 /// The largest `offset` that the service takes.
@@ -19,6 +21,42 @@ pub(super) struct Query(pub(super) Vec<(String, String)>);
 pub(super) struct Page {
     pub(super) limit: usize,
     pub(super) offset: usize,
+}
+
+/// What faults do to a list before a page is cut from it.
+#[derive(Debug, Default)]
+pub(super) struct Disorder {
+    /// By how many objects pages after the first are moved.
+    shift: i64,
+    /// How many objects there seem to be.
+    first: Option<usize>,
+    /// Blocks within which the order is any, and the chance that decides it.
+    shuffle: Option<(usize, Random)>,
+}
+
+impl Disorder {
+    /// What these faults do, with a chance of its own for each request.
+    pub(super) fn of(faults: &[What], random: &Random) -> Self {
+        let mut disorder = Self::default();
+        for what in faults {
+            if let What::ShiftWhilePaging(by) = what {
+                disorder.shift = *by;
+            } else if let What::FirstOnly(first) = what {
+                disorder.first = Some(*first);
+            } else if let What::Shuffle(block) = what {
+                disorder.shuffle = Some(((*block).max(1), random.clone()));
+            }
+        }
+        disorder
+    }
+
+    fn act<T>(&self, all: &mut Vec<T>) {
+        all.truncate(self.first.unwrap_or(usize::MAX));
+        if let Some((block, random)) = &self.shuffle {
+            let mut random = random.clone();
+            all.chunks_mut(*block).for_each(|block| random.shuffle(block));
+        }
+    }
 }
 
 impl Query {
@@ -56,13 +94,13 @@ fn invalid(parameter: &str) -> Answer {
     Answer::error(400, "SMS.9001", &format!("Invalid parameters: {parameter}."))
 }
 
-/// Answers an operation of SMS. `shift` moves the pages after the first, as a list does that changes meanwhile.
+/// Answers an operation of SMS.
 pub(super) fn answer(
     world: &World,
     operation: Operation,
     id: Option<&str>,
     query: &Query,
-    shift: i64,
+    disorder: &Disorder,
 ) -> Answer {
     match (operation, id) {
         (Operation::ShowOverview, _) => Answer::ok(json!(world.overview())),
@@ -81,7 +119,7 @@ pub(super) fn answer(
             Some(result) => Answer::ok(portrait::consistency(task, result)),
             None => Answer::error(404, "SMS.7703", "The consistency result does not exist."),
         }),
-        _ => list(world, operation, query, shift),
+        _ => list(world, operation, query, disorder),
     }
 }
 
@@ -92,32 +130,32 @@ fn with_task(world: &World, id: &str, answer: impl FnOnce(&Task) -> Answer) -> A
     }
 }
 
-fn list(world: &World, operation: Operation, query: &Query, shift: i64) -> Answer {
+fn list(world: &World, operation: Operation, query: &Query, disorder: &Disorder) -> Answer {
     let mut page = match query.page(operation) {
         Ok(page) => page,
         Err(refusal) => return refusal,
     };
     if page.offset > 0 {
-        page.offset = page.offset.saturating_add_signed(isize::try_from(shift).unwrap_or(0));
+        page.offset = page.offset.saturating_add_signed(isize::try_from(disorder.shift).unwrap_or(0));
     }
     let key = operation.list_key().expect("only lists come here");
     let (count, objects) = match (operation, key) {
         (Operation::ListSources, _) => {
             let matching = world.sources.values().filter(|source| source_admitted(source, query));
-            cut(matching, page, |source| portrait::listed_source(world, source))
+            cut(matching, page, disorder, |source| portrait::listed_source(world, source))
         }
         (Operation::ListTasks, _) => {
             let matching = world.tasks.values().filter(|task| task_admitted(task, query));
-            cut(matching, page, |task| portrait::listed_task(world, task))
+            cut(matching, page, disorder, |task| portrait::listed_task(world, task))
         }
         (Operation::ListErrors, _) => {
             let source = |id: &str| world.sources.get(id);
             let matching = world.errors.values().filter(|error| {
                 source(&error.source_id).is_none_or(|source| source_admitted(source, &query.of_project()))
             });
-            cut(matching, page, portrait::migration_error)
+            cut(matching, page, disorder, portrait::migration_error)
         }
-        _ => cut(world.migprojects.iter(), page, |(id, name)| migproject(id, name)),
+        _ => cut(world.migprojects.iter(), page, disorder, |(id, name)| migproject(id, name)),
     };
     Answer::ok(json!({"count": count, key: objects}))
 }
@@ -137,22 +175,23 @@ pub(super) fn before(world: &World, operation: Operation, query: &Query) -> Opti
     let mut query = Query(query.0.iter().filter(|(name, _)| !paging(name)).cloned().collect());
     query.0.push(("limit".to_owned(), "1".to_owned()));
     query.0.push(("offset".to_owned(), (page.offset - 1).to_string()));
-    match list(world, operation, &query, 0).body {
+    match list(world, operation, &query, &Disorder::default()).body {
         Body::Json(mut json) => json[operation.list_key()?].as_array_mut()?.pop(),
         Body::Bytes(_) => None,
     }
 }
 
 /// How many there are, and the page of them.
-fn cut<T>(all: impl Iterator<Item = T>, page: Page, draw: impl Fn(T) -> Value) -> (usize, Vec<Value>) {
-    let (mut count, mut objects) = (0, Vec::with_capacity(page.limit));
-    for item in all {
-        if count >= page.offset && objects.len() < page.limit {
-            objects.push(draw(item));
-        }
-        count += 1;
-    }
-    (count, objects)
+fn cut<T>(
+    all: impl Iterator<Item = T>,
+    page: Page,
+    disorder: &Disorder,
+    draw: impl Fn(T) -> Value,
+) -> (usize, Vec<Value>) {
+    let mut all: Vec<T> = all.collect();
+    disorder.act(&mut all);
+    let count = all.len();
+    (count, all.into_iter().skip(page.offset).take(page.limit).map(draw).collect())
 }
 
 fn source_admitted(source: &Source, query: &Query) -> bool {
@@ -224,16 +263,29 @@ mod tests {
             let source = Source { id: format!("s{index}"), state, ..Source::default() };
             world.sources.insert(source.id.clone(), source);
         }
-        let ids = |pairs: &[(&str, &str)], shift| {
+        let ids = |pairs: &[(&str, &str)], fault: What| {
             let query = Query(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-            let json = answer(&world, Operation::ListSources, None, &query, shift).json().unwrap();
+            let disorder = Disorder::of(&[fault], &Random::new(4, 1));
+            let json = answer(&world, Operation::ListSources, None, &query, &disorder).json().unwrap();
             let list = json["source_servers"].as_array().unwrap();
             let ids: Vec<_> = list.iter().map(|source| source["id"].as_str().unwrap().to_owned()).collect();
             (json["count"].as_u64().unwrap(), ids.join(" "))
         };
-        assert_eq!(ids(&[("limit", "2"), ("offset", "2")], 0), (5, "s2 s3".into()));
-        assert_eq!(ids(&[("limit", "2"), ("offset", "2")], 1), (5, "s3 s4".into()));
-        assert_eq!(ids(&[("offset", "5")], 0), (5, String::new()));
-        assert_eq!(ids(&[("state", "error")], 0), (1, "s4".into()));
+        let (none, shift) = (What::ShiftWhilePaging(0), What::ShiftWhilePaging(1));
+        assert_eq!(ids(&[("limit", "2"), ("offset", "2")], none.clone()), (5, "s2 s3".into()));
+        assert_eq!(ids(&[("limit", "2"), ("offset", "2")], shift), (5, "s3 s4".into()));
+        assert_eq!(ids(&[("offset", "5")], none.clone()), (5, String::new()));
+        assert_eq!(ids(&[("state", "error")], none), (1, "s4".into()));
+        assert_eq!(ids(&[], What::FirstOnly(2)), (2, "s0 s1".into()));
+        assert_eq!(ids(&[], What::FirstOnly(0)), (0, String::new()));
+        let (count, shuffled) = ids(&[], What::Shuffle(3));
+        let (head, tail) = shuffled.split_at(8);
+        let sorted = |ids: &str| {
+            let mut ids: Vec<_> = ids.split_whitespace().map(str::to_owned).collect();
+            ids.sort();
+            ids.join(" ")
+        };
+        assert_eq!((count, sorted(head), sorted(tail)), (5, "s0 s1 s2".into(), "s3 s4".into()));
+        assert_ne!(shuffled, "s0 s1 s2 s3 s4");
     }
 }

@@ -10,8 +10,9 @@ use super::Settings;
 use super::changes::{Changes, SourceGlance, TaskGlance};
 use super::course::{Course, Next, Scene, TICK};
 use super::fleet;
+use super::operation::Operation;
 use super::random::Random;
-use super::world::World;
+use super::world::{MigrationError, Source, World};
 
 /// The first servers had registered up to so long before the start, milliseconds.
 const PAST: i64 = 45 * 60_000;
@@ -39,6 +40,8 @@ pub(super) struct Engine {
     tick: i64,
     /// Less than a millisecond that was advanced but not yet lived.
     remainder: Duration,
+    /// Decides who leaves when the list turns over.
+    leaving: Random,
 }
 
 impl Engine {
@@ -61,6 +64,7 @@ impl Engine {
             churn: false,
             tick: PAST_TICK,
             remainder: Duration::ZERO,
+            leaving: Random::new(settings.seed, 0x1EA_7E5),
         };
         for index in 0..settings.sources {
             let ago =
@@ -94,7 +98,7 @@ impl Engine {
             self.agenda.pop_first();
             self.world.now_ms = due;
             match turn {
-                Turn::Registration => self.register(ordinal),
+                Turn::Registration => drop(self.register(ordinal)),
                 Turn::Agent => self.agent(ordinal),
                 Turn::Step => self.step(ordinal),
             }
@@ -107,7 +111,7 @@ impl Engine {
         self.next_ordinal += 1;
     }
 
-    fn register(&mut self, ordinal: u64) {
+    fn register(&mut self, ordinal: u64) -> Source {
         let (now, mut random) = (self.world.now_ms, Random::new(self.seed, ordinal));
         let project = self.world.migprojects.get(usize::from(ordinal.is_multiple_of(3)));
         let project = project.map_or("", |(id, _)| id);
@@ -116,7 +120,8 @@ impl Engine {
         self.agenda.insert((now + random.between(300_000, 5_400_000), ordinal, Turn::Agent));
         self.changes.registrations += 1;
         self.courses.insert(ordinal, Course::new(random, &source));
-        self.world.sources.insert(source.id.clone(), source);
+        self.world.sources.insert(source.id.clone(), source.clone());
+        source
     }
 
     /// The agent falls silent or comes back.
@@ -153,7 +158,12 @@ impl Engine {
                 tasks.insert(task.id.clone(), *task);
                 pause
             }
-            Next::Gone => return self.remove(ordinal, &id),
+            Next::Gone => {
+                self.remove(&id);
+                self.courses.remove(&ordinal);
+                let pause = Random::new(self.seed, !ordinal).between(TICK, 12 * TICK);
+                return self.expect_registration(self.world.now_ms + pause);
+            }
         };
         self.agenda.insert((now + pause.max(1), ordinal, Turn::Step));
         self.changes.note_source(&id, Some(&source_before), Some(&SourceGlance::from(&*source)));
@@ -162,16 +172,59 @@ impl Engine {
         }
     }
 
-    fn remove(&mut self, ordinal: u64, id: &str) {
+    /// Takes a server from every list; its course ends at its next turn.
+    fn remove(&mut self, id: &str) {
         let removed = self.world.sources.remove(id);
         if let Some(task) = removed.and_then(|source| source.task) {
             self.world.tasks.remove(&task);
         }
         self.world.errors.remove(id);
-        self.courses.remove(&ordinal);
         self.changes.removals += 1;
-        let pause = Random::new(self.seed, !ordinal).between(TICK, 12 * TICK);
-        self.expect_registration(self.world.now_ms + pause);
+    }
+
+    /// Lets so many servers leave, chosen by chance, and so many join: with a task, or an error, where it is the
+    /// list of these that shall turn over. Servers that a test has pinned stay.
+    pub(super) fn turn_over(&mut self, list: Operation, leave: u32, join: u32) {
+        for _ in 0..leave {
+            let World { sources, errors, .. } = &self.world;
+            let is_listed = |source: &&Source| {
+                let listed = match list.list_key() {
+                    Some("tasks") => source.task.is_some(),
+                    Some("migration_errors") => errors.contains_key(&source.id),
+                    _ => true,
+                };
+                listed && !source.pinned
+            };
+            let candidates: Vec<&Source> = sources.values().filter(is_listed).collect();
+            if candidates.is_empty() {
+                break;
+            }
+            let id = self.leaving.pick(&candidates).id.clone();
+            self.remove(&id);
+        }
+        for _ in 0..join {
+            self.join(list);
+        }
+    }
+
+    fn join(&mut self, list: Operation) {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        let source = self.register(ordinal);
+        if list == Operation::ListErrors {
+            let error = MigrationError {
+                error_json: r#"{"error_code":"SMS.1901","error_param":"[]"}"#.into(),
+                name: source.name,
+                source_id: source.id.clone(),
+                source_ip: source.ip,
+                ..MigrationError::default()
+            };
+            self.world.errors.insert(source.id, error);
+        } else if list == Operation::ListTasks {
+            let task = fleet::task(&mut self.leaving, &source, self.world.now_ms);
+            self.world.sources.entry(source.id).and_modify(|source| source.task = Some(task.id.clone()));
+            self.world.tasks.insert(task.id.clone(), task);
+        }
     }
 }
 
@@ -255,6 +308,36 @@ mod tests {
         assert_eq!(engine.changes.source_transitions.len(), 1);
         engine.advance(DAY);
         assert_eq!(engine.world.sources[&id].state, "weird");
+    }
+
+    #[test]
+    fn a_list_turns_over_by_what_it_lists_and_leaves_what_is_pinned() {
+        let mut engine = engine(60, 1);
+        engine.edit(|world| world.sources.values_mut().take(3).for_each(|source| source.pinned = true));
+        let before = engine.world.clone();
+        let lists = [Operation::ListSources, Operation::ListTasks, Operation::ListErrors];
+        for list in lists {
+            let World { sources, tasks, errors, .. } = engine.world.clone();
+            engine.turn_over(list, 2, 3);
+            let world = &engine.world;
+            let left = if list == Operation::ListErrors { errors.len().min(2) } else { 2 };
+            assert_eq!(world.sources.len(), sources.len() + 3 - left, "{list:?}");
+            let tasks_gone = tasks.keys().filter(|id| !world.tasks.contains_key(*id)).count();
+            let errors_gone = errors.keys().filter(|id| !world.errors.contains_key(*id)).count();
+            let tasks_new = world.tasks.keys().filter(|id| !tasks.contains_key(*id)).count();
+            let errors_new = world.errors.keys().filter(|id| !errors.contains_key(*id)).count();
+            let is = |operation| usize::from(list == operation);
+            assert_eq!(tasks_new, 3 * is(Operation::ListTasks));
+            assert_eq!(errors_new, 3 * is(Operation::ListErrors));
+            assert!(list != Operation::ListTasks || tasks_gone == left);
+            assert!(list != Operation::ListErrors || errors_gone == left);
+        }
+        assert!(before.sources.values().take(3).all(|pinned| engine.world.sources.contains_key(&pinned.id)));
+        engine.turn_over(Operation::ListSources, u32::MAX, 0);
+        assert_eq!(engine.world.sources.len(), 3, "only the pinned ones are left");
+        assert_eq!((engine.changes.registrations, engine.changes.removals), (9, 60 + 9 - 3));
+        engine.advance(DAY);
+        assert_eq!(engine.world.sources.len(), 3, "who left takes no further turn, nor has a successor");
     }
 
     #[test]

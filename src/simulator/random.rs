@@ -48,6 +48,14 @@ impl Random {
         &of[usize::try_from(index).expect("not negative")]
     }
 
+    /// Puts what is here into any order.
+    pub(super) fn shuffle<T>(&mut self, these: &mut [T]) {
+        for at in (1..these.len()).rev() {
+            let last = i64::try_from(at).expect("a short list");
+            these.swap(at, usize::try_from(self.between(0, last)).expect("not negative"));
+        }
+    }
+
     /// A made-up UUID.
     pub(super) fn uuid(&mut self) -> String {
         let (a, b) = (self.next(), self.next());
@@ -98,5 +106,16 @@ mod tests {
         assert_eq!((drawn.iter().min(), drawn.iter().max()), (Some(&3), Some(&6)));
         assert!((0..200).map(|_| random.unit()).all(|x| (0.0..1.0).contains(&x)));
         assert_eq!(random.uuid().len(), 36);
+    }
+
+    #[test]
+    fn every_order_of_three_comes_about_as_often_as_the_others() {
+        let (mut random, mut seen) = (Random::new(1, 1), std::collections::BTreeMap::new());
+        for _ in 0..600 {
+            let mut three = [1, 2, 3];
+            random.shuffle(&mut three);
+            *seen.entry(three).or_insert(0) += 1;
+        }
+        assert!(seen.len() == 6 && seen.values().all(|times| (60..140).contains(times)), "{seen:?}");
     }
 }

@@ -19,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Body};
-use super::desk::{self, Query};
+use super::desk::{self, Disorder, Query};
 use super::fault::What;
 use super::identity::Office;
 use super::operation::Operation;
 use super::pace::Pace;
+use super::random::Random;
 use super::signature::{Received, pairs};
 use super::wire::{self, Broken, WireBody};
 use super::{Settings, Simulator, State, blemish};
@@ -45,12 +46,10 @@ struct Verdict {
 }
 
 impl Simulator {
-    /// Serves until `stop`, and moves the world meanwhile if the settings have a speed.
+    /// Serves until `stop`, and moves the world meanwhile as fast as its settings and switches say.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        if self.0.settings.speed > 0.0 {
-            tasks.spawn(self.clone().live(stop.clone()));
-        }
+        tasks.spawn(self.clone().live(stop.clone()));
         loop {
             tokio::select! {
                 biased;
@@ -68,11 +67,17 @@ impl Simulator {
     async fn live(self, stop: CancellationToken) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = Instant::now();
+        let (mut last, mut owed) = (Instant::now(), 0.0);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let now = Instant::now();
-            self.advance(now.duration_since(last).mul_f64(self.0.settings.speed));
-            last = now;
+            let passed = last.elapsed();
+            last += passed;
+            self.advance(passed.mul_f64(self.0.settings.speed));
+            let state = &mut *self.state();
+            owed += f64::from(state.options.turnover) * passed.as_secs_f64() / 60.0;
+            while owed >= 1.0 {
+                state.engine.turn_over(Operation::ListSources, 1, 1);
+                owed -= 1.0;
+            }
         }
     }
 
@@ -135,7 +140,7 @@ impl Simulator {
         let state = &mut *self.state();
         let now = (self.0.clock)() + state.options.clock_shift;
         let page = query.page(operation).map_or(0, |page| page.offset / page.limit);
-        let faults = state.faults.strike(operation, page);
+        let faults = state.faults.strike(operation, page, Instant::now());
         let mut answer =
             state.answer(&self.0.settings.region, received, (operation, id), &query, &faults, now);
         let Settings { start_ms, speed, .. } = self.0.settings;
@@ -196,27 +201,26 @@ impl State {
                 self.gate.lock_keys(now);
             } else if *what == What::TokenRevoked {
                 self.gate.revoke_tokens();
-            } else if let What::Throttle { limit, retry_after } = what
-                && self.faults.exceeds(*limit, Instant::now())
-            {
-                return Some(blemish::throttled(*limit, *retry_after));
             }
         }
         faults.iter().find_map(blemish::substitute)
     }
 
-    /// The answer to a question about the fleet, with what faults do to it.
+    /// The answer to a question about the fleet, with what faults do to it and to the fleet.
     fn answer_spoiled(
-        &self,
+        &mut self,
         (operation, id): (Operation, Option<&str>),
         query: &Query,
         faults: &[What],
     ) -> Answer {
+        for what in faults {
+            if let What::Turnover { leave, join } = what {
+                self.engine.turn_over(operation, *leave, *join);
+            }
+        }
         let world = &self.engine.world;
-        let shift = faults
-            .iter()
-            .find_map(|what| if let What::ShiftWhilePaging(by) = what { Some(*by) } else { None });
-        let mut answer = desk::answer(world, operation, id, query, shift.unwrap_or(0));
+        let disorder = Disorder::of(faults, &Random::new(self.faults.struck, 0x0D15_0BDE));
+        let mut answer = desk::answer(world, operation, id, query, &disorder);
         for what in faults {
             let last = (*what == What::DuplicateAcrossPages)
                 .then(|| desk::before(world, operation, query))

@@ -51,6 +51,11 @@ impl Counts {
 
     /// Asserts that a page counts just this.
     pub(crate) fn check(&self, page: &Series) {
+        assert_eq!(self.differences(page), [""; 0]);
+    }
+
+    /// In what a page does not count just this.
+    pub(crate) fn differences(&self, page: &Series) -> Vec<String> {
         let families = [
             "source_state_transitions_total",
             "task_state_transitions_total",
@@ -62,23 +67,27 @@ impl Counts {
             "overspeed_events_total",
             "task_failures_total",
         ];
-        for family in families.map(|family| format!("huaweicloud_sms_{family}")) {
+        let families = families.map(|family| format!("huaweicloud_sms_{family}")).into_iter();
+        let is_of = |name: &String, family: &str| name.split('{').next() == Some(family);
+        let mut wrong = Vec::new();
+        for family in families.filter(|family| self.0.keys().any(|name| is_of(name, family))) {
             let of = |series: &Series| -> Series {
-                let mine = series
-                    .iter()
-                    .filter(|(name, value)| name.split('{').next() == Some(&family) && **value > 0.0);
+                let mine = series.iter().filter(|(name, value)| is_of(name, &family) && **value > 0.0);
                 mine.map(|(name, value)| (name.clone(), *value)).collect()
             };
-            if !self.0.keys().any(|name| name.split('{').next() == Some(&family)) {
-                continue;
-            }
-            if family.ends_with("task_failures_total") {
-                // By code there; the sum is what the truth tells without a table of codes.
-                assert_eq!(of(page).values().sum::<f64>(), of(&self.0).values().sum::<f64>(), "{family}");
+            let (counted, truth) = (of(page), of(&self.0));
+            // Failures are told by code there; the sum is what the truth tells without a table of codes.
+            let sums = family.ends_with("task_failures_total");
+            let same = if sums {
+                counted.values().sum::<f64>() == truth.values().sum::<f64>()
             } else {
-                assert_eq!(of(page), of(&self.0), "{family}");
+                counted == truth
+            };
+            if !same {
+                wrong.push(format!("{family} counts {counted:?} and the truth is {truth:?}"));
             }
         }
+        wrong
     }
 }
 

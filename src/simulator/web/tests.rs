@@ -394,6 +394,60 @@ async fn a_throttle_counts_by_the_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_minute_of_refusals_comes_and_goes_with_the_clock() {
+    let service = service(1).await;
+    let when = When::Recurring { every: Duration::from_secs(300), lasts: Duration::from_secs(60) };
+    service.simulator.inject(Fault { operation: None, when, what: What::Refuse { retry_after: Some(7) } });
+    for (seconds, status) in [(0, 200), (239, 200), (2, 429), (57, 429), (3, 200), (238, 200), (2, 429)] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        let reply = service.get("/v3/tasks").await.unwrap();
+        assert_eq!(reply.status, status, "after {seconds} more seconds: {}", reply.head);
+        assert_eq!(reply.head.contains("retry-after: 7"), status == 429);
+        assert!(status == 200 || !reply.message().contains("limit:"), "{}", reply.message());
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_turns_over_between_pages_loses_whom_it_moved() {
+    let service = service(60).await;
+    service.break_sources(What::Turnover { leave: 5, join: 2 });
+    let ids = |reply: Reply| -> Vec<String> {
+        let json = reply.json();
+        let ids = json["source_servers"].as_array().unwrap().iter().map(|source| &source["id"]);
+        ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+    };
+    let first = service.get("/v3/sources?limit=30&offset=0").await.unwrap();
+    assert_eq!(first.json()["count"], 60, "the first page is as it was");
+    let second = service.get("/v3/sources?limit=30&offset=30").await.unwrap();
+    assert_eq!(second.json()["count"], 57);
+    let seen: std::collections::BTreeSet<String> = ids(first).into_iter().chain(ids(second)).collect();
+    let truth = service.simulator.truth().sources;
+    assert!(truth.keys().any(|id| !seen.contains(id)), "somebody who is there was on neither page");
+    let changes = service.simulator.tally().changes;
+    assert_eq!((changes.removals, changes.registrations), (5, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_turns_over_with_the_clock_on_the_wall() {
+    let service = service(60).await;
+    service.simulator.tune(|options| options.turnover = 75);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let changes = service.simulator.tally().changes;
+    assert!((73..=75).contains(&changes.removals), "{changes:?}");
+    assert_eq!(changes.removals, changes.registrations);
+    assert_eq!(service.simulator.truth().sources.len(), 60);
+}
+
+#[tokio::test]
+async fn a_document_that_stops_is_sent_to_its_end() {
+    let service = service(3).await;
+    service.break_sources(What::CutDocument(100));
+    let reply = service.get("/v3/sources").await.unwrap();
+    assert_eq!((reply.status, reply.body.len()), (200, 100));
+    assert!(serde_json::from_slice::<Value>(&reply.body).is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_world_with_a_speed_moves_by_itself() {
     let settings = Settings { sources: 5, speed: 60.0, ..Settings::default() };
     let simulator = Simulator::new(settings);
