@@ -32,7 +32,6 @@ WITHOUT = {
     "sms_exporter_api_rate_limit_requests_per_second": "falls with 429, of which ApiThrottled tells",
     "sms_exporter_api_budget_wait_seconds_total": "waiting that is too long ends in DetailsOld or DataStale",
     "sms_exporter_list_rereads_total": "a list that was read again is whole",
-    "sms_exporter_details_pending": "DetailsOld tells when waiting gets too long",
     "sms_exporter_duplicates_dropped_total": "the service repeats objects; what is missing is IncompleteData",
     "sms_exporter_malformed_values_total": "one value is missing, and the log names it; a whole object is IncompleteData",
     "sms_exporter_series": "a count; SeriesDropped tells what is too many",
