@@ -7,18 +7,17 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::collector::Collector as PrometheusCollector;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::account::AccountLabels;
 use super::catalogue::Family;
-use super::process::Process;
+use super::process::ProcessCollector;
 use crate::exposition::own::{SortedFamily, select};
 use crate::model::{AccountName, Collector, Timestamp};
 
@@ -526,50 +525,6 @@ impl AccountMeters {
             None => drop(self.families.expiry.remove(&self.of_account())),
         }
     }
-}
-
-#[derive(Debug)]
-struct ProcessCollector;
-
-impl PrometheusCollector for ProcessCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let process = Process::read();
-        if let Some(seconds) = process.cpu_seconds {
-            let desc = Family::ProcessCpu.desc();
-            let name = desc.name.trim_end_matches("_total");
-            let counter = ConstCounter::new(seconds);
-            let metric = encoder.encode_descriptor(
-                name,
-                desc.help,
-                None,
-                prometheus_client::metrics::MetricType::Counter,
-            )?;
-            counter.encode(metric)?;
-        }
-        let whole = [
-            (Family::ProcessMemory, process.resident_bytes),
-            (Family::ProcessOpenFds, process.open_fds),
-            (Family::ProcessMaxFds, process.max_fds),
-        ];
-        for (family, value) in whole {
-            if let Some(value) = value {
-                gauge(&mut encoder, family, ConstGauge::new(value))?;
-            }
-        }
-        process
-            .start_seconds
-            .map_or(Ok(()), |start| gauge(&mut encoder, Family::ProcessStartTime, ConstGauge::new(start)))
-    }
-}
-
-fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    family: Family,
-    gauge: impl EncodeMetric,
-) -> Result<(), std::fmt::Error> {
-    let desc = family.desc();
-    let metric = encoder.encode_descriptor(desc.name, desc.help, None, gauge.metric_type())?;
-    gauge.encode(metric)
 }
 
 #[cfg(test)]

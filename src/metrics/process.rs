@@ -2,6 +2,13 @@
 
 use std::fs;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::catalogue::Family;
+
 /// Clock ticks a second in `/proc`: fixed to 100 on every Linux architecture that Rust's standard library runs on.
 const TICKS: f64 = 100.0;
 
@@ -63,6 +70,51 @@ fn resident(status: &str) -> Option<u64> {
 fn max_fds(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Encodes the process's figures as they are when the page is asked for.
+#[derive(Debug)]
+pub(super) struct ProcessCollector;
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let process = Process::read();
+        if let Some(seconds) = process.cpu_seconds {
+            let desc = Family::ProcessCpu.desc();
+            let name = desc.name.trim_end_matches("_total");
+            let counter = ConstCounter::new(seconds);
+            let metric = encoder.encode_descriptor(
+                name,
+                desc.help,
+                None,
+                prometheus_client::metrics::MetricType::Counter,
+            )?;
+            counter.encode(metric)?;
+        }
+        let whole = [
+            (Family::ProcessMemory, process.resident_bytes),
+            (Family::ProcessOpenFds, process.open_fds),
+            (Family::ProcessMaxFds, process.max_fds),
+        ];
+        for (family, value) in whole {
+            if let Some(value) = value {
+                gauge(&mut encoder, family, ConstGauge::new(value))?;
+            }
+        }
+        process
+            .start_seconds
+            .map_or(Ok(()), |start| gauge(&mut encoder, Family::ProcessStartTime, ConstGauge::new(start)))
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    family: Family,
+    gauge: impl EncodeMetric,
+) -> Result<(), std::fmt::Error> {
+    let desc = family.desc();
+    let metric = encoder.encode_descriptor(desc.name, desc.help, None, gauge.metric_type())?;
+    gauge.encode(metric)
 }
 
 #[cfg(test)]

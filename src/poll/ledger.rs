@@ -10,13 +10,13 @@ use super::attempt::{Attempt, Noted, Read, Record, chain};
 use super::failures::{Failure, Failures, Polled};
 use super::journal;
 use super::reader::{Details, Reading, Round, to_u64};
-use super::removals::{Judged, Removals};
+use super::removals::{Departed, Judged, Removals};
 use crate::api::{ApiError, Reread};
 use crate::diff::{Event, diff};
 use crate::metrics::{AccountMeters, Choice, Sheet, Tally, render};
 use crate::model::{
-    AccountName, Clock, Collector, Fleet, MigrationError, Overview, Part, Source, SourceId, SourceState,
-    Task, TaskId, Timestamp,
+    AccountName, Clock, Collector, Fleet, MigrationError, Overview, Part, SourceId, SourceState, TaskId,
+    Timestamp,
 };
 use crate::storage::Memory;
 
@@ -43,13 +43,6 @@ pub struct Ledger {
     failures: Failures,
     /// Attempts that are still to be told of.
     polled: Vec<Polled>,
-}
-
-/// Objects whose removal was told, for as long as they may come back as if nothing had been.
-#[derive(Debug, Default)]
-struct Departed {
-    sources: BTreeMap<SourceId, (Instant, Arc<Source>)>,
-    tasks: BTreeMap<TaskId, (Instant, Arc<Task>)>,
 }
 
 /// Whether an account has data yet, and what it waits for.
@@ -216,8 +209,8 @@ impl Ledger {
         self.tally.count(&events);
         let departed = &self.departed;
         self.tally.forget(
-            |id| next.sources.is_none() || next.source(id).is_some() || departed.sources.contains_key(id),
-            |id| next.tasks.is_none() || next.task(id).is_some() || departed.tasks.contains_key(id),
+            |id| next.sources.is_none() || next.source(id).is_some() || departed.has_source(id),
+            |id| next.tasks.is_none() || next.task(id).is_some() || departed.has_task(id),
         );
         journal::tell(self.account.as_str(), &events);
         self.fleet = next;
@@ -427,65 +420,6 @@ impl Ledger {
             readiness: self.readiness(),
         }
     }
-}
-
-impl Departed {
-    /// The last fleet with those that are back in the next: they go on from where they were.
-    fn join(&mut self, last: &Fleet, next: &Fleet) -> Fleet {
-        let mut joined = last.clone();
-        if let Some(next) = &next.sources {
-            let is_back = |id: &SourceId| next.data.binary_search_by(|source| source.id.cmp(id)).is_ok();
-            rejoin(&mut joined.sources, &mut self.sources, is_back, |source| &source.id);
-        }
-        if let Some(next) = &next.tasks {
-            let is_back = |id: &TaskId| next.data.binary_search_by(|task| task.id.cmp(id)).is_ok();
-            rejoin(&mut joined.tasks, &mut self.tasks, is_back, |task| &task.id);
-        }
-        joined
-    }
-
-    /// Remembers what was removed.
-    fn remember(&mut self, last: &Fleet, events: &[Event], now: Instant) {
-        for event in events {
-            if let Event::SourceRemoved { source, .. } = event
-                && let Some(removed) = last.source(&source.id)
-            {
-                self.sources.insert(source.id.clone(), (now, Arc::clone(removed)));
-            }
-            if let Event::TaskRemoved { task, .. } = event
-                && let Some(removed) = last.task(&task.id)
-            {
-                self.tasks.insert(task.id.clone(), (now, Arc::clone(removed)));
-            }
-        }
-    }
-
-    fn forget(&mut self, is_over: impl Fn(Instant) -> bool) {
-        self.sources.retain(|_, (since, _)| !is_over(*since));
-        self.tasks.retain(|_, (since, _)| !is_over(*since));
-    }
-}
-
-/// Takes those that are back from the departed into the list.
-fn rejoin<K: Ord, T>(
-    part: &mut Option<Arc<Part<Vec<Arc<T>>>>>,
-    departed: &mut BTreeMap<K, (Instant, Arc<T>)>,
-    is_back: impl Fn(&K) -> bool,
-    key: impl Fn(&T) -> &K,
-) {
-    let Some(last) = part.as_ref().filter(|_| !departed.is_empty()) else { return };
-    let mut back = Vec::new();
-    departed.retain(|id, (_, object)| {
-        let is_back = is_back(id);
-        back.extend(is_back.then(|| Arc::clone(object)));
-        !is_back
-    });
-    if back.is_empty() {
-        return;
-    }
-    let mut data: Vec<Arc<T>> = last.data.iter().cloned().chain(back).collect();
-    data.sort_by(|a, b| key(a).cmp(key(b)));
-    *part = Some(Arc::new(Part { data, read_at: last.read_at }));
 }
 
 /// What is told of an attempt.

@@ -2,12 +2,16 @@
 //!
 //! An object is removed when two whole readings in a row lack it; until then it keeps its last values. A list that
 //! lost most of itself at once is a fault of the service more often than the truth: it is believed after
-//! [`BELIEVED_AFTER`] of readings that agree.
+//! [`BELIEVED_AFTER`] of readings that agree. One that was removed and soon comes back goes on from where it was.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::diff::Event;
+use crate::model::{Fleet, Part, Source, SourceId, Task, TaskId};
 
 /// How long whole readings must agree before a list that lost most of itself is believed.
 pub(super) const BELIEVED_AFTER: Duration = Duration::from_secs(600);
@@ -119,6 +123,80 @@ fn missing<T, K: Ord>(last: &[T], read: &[T], key: impl Fn(&T) -> &K) -> Vec<usi
     };
     let mut is_missing = is_missing;
     last.iter().enumerate().filter(|(_, object)| is_missing(object)).map(|(at, _)| at).collect()
+}
+
+/// Objects whose removal was told, for as long as they may come back as if nothing had been.
+#[derive(Debug, Default)]
+pub(super) struct Departed {
+    sources: BTreeMap<SourceId, (Instant, Arc<Source>)>,
+    tasks: BTreeMap<TaskId, (Instant, Arc<Task>)>,
+}
+
+impl Departed {
+    pub(super) fn has_source(&self, id: &SourceId) -> bool {
+        self.sources.contains_key(id)
+    }
+
+    pub(super) fn has_task(&self, id: &TaskId) -> bool {
+        self.tasks.contains_key(id)
+    }
+
+    /// The last fleet with those that are back in the next: they go on from where they were.
+    pub(super) fn join(&mut self, last: &Fleet, next: &Fleet) -> Fleet {
+        let mut joined = last.clone();
+        if let Some(next) = &next.sources {
+            let is_back = |id: &SourceId| next.data.binary_search_by(|source| source.id.cmp(id)).is_ok();
+            rejoin(&mut joined.sources, &mut self.sources, is_back, |source| &source.id);
+        }
+        if let Some(next) = &next.tasks {
+            let is_back = |id: &TaskId| next.data.binary_search_by(|task| task.id.cmp(id)).is_ok();
+            rejoin(&mut joined.tasks, &mut self.tasks, is_back, |task| &task.id);
+        }
+        joined
+    }
+
+    /// Remembers what was removed.
+    pub(super) fn remember(&mut self, last: &Fleet, events: &[Event], now: Instant) {
+        for event in events {
+            if let Event::SourceRemoved { source, .. } = event
+                && let Some(removed) = last.source(&source.id)
+            {
+                self.sources.insert(source.id.clone(), (now, Arc::clone(removed)));
+            }
+            if let Event::TaskRemoved { task, .. } = event
+                && let Some(removed) = last.task(&task.id)
+            {
+                self.tasks.insert(task.id.clone(), (now, Arc::clone(removed)));
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, is_over: impl Fn(Instant) -> bool) {
+        self.sources.retain(|_, (since, _)| !is_over(*since));
+        self.tasks.retain(|_, (since, _)| !is_over(*since));
+    }
+}
+
+/// Takes those that are back from the departed into the list.
+fn rejoin<K: Ord, T>(
+    part: &mut Option<Arc<Part<Vec<Arc<T>>>>>,
+    departed: &mut BTreeMap<K, (Instant, Arc<T>)>,
+    is_back: impl Fn(&K) -> bool,
+    key: impl Fn(&T) -> &K,
+) {
+    let Some(last) = part.as_ref().filter(|_| !departed.is_empty()) else { return };
+    let mut back = Vec::new();
+    departed.retain(|id, (_, object)| {
+        let is_back = is_back(id);
+        back.extend(is_back.then(|| Arc::clone(object)));
+        !is_back
+    });
+    if back.is_empty() {
+        return;
+    }
+    let mut data: Vec<Arc<T>> = last.data.iter().cloned().chain(back).collect();
+    data.sort_by(|a, b| key(a).cmp(key(b)));
+    *part = Some(Arc::new(Part { data, read_at: last.read_at }));
 }
 
 fn to_u64(length: usize) -> u64 {

@@ -106,7 +106,6 @@ async fn go_on(rig: &mut Rig) {
     rig.poll().await;
 }
 
-#[expect(clippy::print_stdout, reason = "the test above reads it")]
 async fn soak() {
     let start_ms = wall_clock();
     let settings = Settings {
@@ -153,6 +152,11 @@ async fn soak() {
             _ => {}
         }
     }
+    told(&rig, failed, settled, most);
+}
+
+#[expect(clippy::print_stdout, reason = "the test above reads it")]
+fn told(rig: &Rig, failed: usize, settled: u64, most: u64) {
     let (tally, grown) = (rig.simulator.tally(), most.saturating_sub(settled));
     println!(
         "soak: {POLLS} polls, {} requests, {} faults, {failed} failed lists, {} removals; resident {} KiB after \
