@@ -145,10 +145,9 @@ fn check(cli: &Cli) -> ExitCode {
     // What is doubtful in the web configuration is logged while it is read.
     let least = if cli.log.level == cli::log::Level::Error { cli.log.level } else { cli::log::Level::Warn };
     cli::log::init(least, cli.log.format);
-    let told = |error: &dyn std::error::Error| error.to_string();
     let examiners = cli::Examiners {
-        web: |path: &Path| WebConfig::load(path).map(drop).map_err(|error| told(&error)),
-        storage: |path: &Path| Store::new(path).examine().map_err(|error| told(&error)),
+        web: |path: &Path| WebConfig::load(path).map(drop).map_err(|error| causes(&error)),
+        storage: |path: &Path| Store::new(path).examine().map_err(|error| causes(&error)),
     };
     match cli::check(cli, &|name| std::env::var(name).ok(), examiners) {
         Ok(text) => match account::check(cli) {

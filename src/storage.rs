@@ -114,7 +114,7 @@ pub enum KeepError {
         source: io::Error,
     },
     /// Nothing could be kept in the directory.
-    #[error("nothing can be kept in {}: {source}", .path.display())]
+    #[error("nothing can be kept in {}", .path.display())]
     Unusable {
         /// Which.
         path: PathBuf,

@@ -124,9 +124,6 @@ const PAGE: u32 = 200;
 /// Time of an answer from a service that is not far away.
 const ANSWER: f64 = 0.2;
 
-/// The share of the account's rate that goes to details.
-const DETAILS_SHARE: f64 = 0.2;
-
 /// Seconds after which a detail is asked for again.
 const REFRESH: [(Collector, f64); 2] = [(Collector::SpeedLimits, 600.0), (Collector::Consistency, 1800.0)];
 
@@ -145,7 +142,7 @@ impl Pace {
         let beyond_burst = f64::from(requests.saturating_sub(limits.burst)) / limits.requests_per_second;
         let at_once = u32::try_from(limits.concurrency.max(1)).unwrap_or(u32::MAX);
         let rounds = f64::from(requests.div_ceil(at_once));
-        let rate = limits.requests_per_second * DETAILS_SHARE;
+        let rate = limits.details_requests_per_second();
         let asked: Vec<_> = REFRESH.into_iter().filter(|(asked, _)| account.collectors.has(*asked)).collect();
         // More than the rate allows makes everything older by the same factor.
         let wanted: f64 = asked.iter().map(|(_, refresh)| f64::from(servers) / refresh).sum();

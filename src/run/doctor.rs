@@ -63,7 +63,7 @@ pub fn storage(directory: &Path) -> Step {
         Ok(Some(doubt)) => (Verdict::Doubtful, doubt, Some("chmod o-w, or another directory")),
         Err(error) => {
             let advice = "name a directory that the exporter's user may make files in";
-            (Verdict::Failed, error.to_string(), Some(advice))
+            (Verdict::Failed, causes(&error), Some(advice))
         }
     };
     Step { verdict, subject: "storage".to_owned(), finding, advice: advice.map(str::to_owned) }

@@ -117,7 +117,7 @@ fn tell_doubts(config: &Config) {
 /// Says what will keep counters and states from surviving a restart.
 fn tell_storage(directory: Option<&Path>) {
     match directory.map(|directory| Store::new(directory).examine()) {
-        Some(Err(error)) => tracing::warn!("--storage.path: {error}; going on without"),
+        Some(Err(error)) => tracing::warn!("--storage.path: {}; going on without", super::causes(&error)),
         Some(Ok(Some(doubt))) => tracing::warn!("--storage.path: {doubt}"),
         Some(Ok(None)) | None => {}
     }
