@@ -120,7 +120,10 @@ pub(super) async fn whole<T: FromWire>(
     for attempt in 0..=REREADS {
         let read = match attempt {
             0 => at_once(limit, limit, concurrency, pages).await?,
-            _ if order.unstable => at_once(limit, begin(limit, attempt), concurrency, pages).await?,
+            // What did not move and does not fit is looked at with the edges of pages elsewhere.
+            _ if order.unstable || readings.last().is_some_and(|last| last.fault.is_none()) => {
+                at_once(limit, begin(limit, attempt), concurrency, pages).await?
+            }
             _ => one_by_one(limit, pages).await?,
         };
         let reading = Reading::new(read);

@@ -186,9 +186,12 @@ impl<T: FromWire> Reading<T> {
         distinct == count || distinct + self.repeated == count
     }
 
-    /// The same objects and the same duplicates twice, and the count covers them: they are the service's own.
+    /// The same objects and as many duplicates twice, neither time moved and with the edges of pages elsewhere, and
+    /// the count covers them: they are the service's own.
     fn is_steady(&self, earlier: Option<&Self>) -> bool {
-        earlier.is_some_and(|earlier| earlier.all() == self.all() && earlier.keys() == self.keys())
+        earlier.is_some_and(|earlier| {
+            earlier.fault.is_none() && earlier.all() == self.all() && earlier.keys() == self.keys()
+        })
     }
 
     fn keys(&self) -> HashSet<Key<'_>> {
