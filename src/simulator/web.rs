@@ -83,6 +83,8 @@ impl Simulator {
 
     /// One connection, to its end or the simulator's.
     async fn converse(self, socket: TcpStream, stop: CancellationToken) {
+        // An answer in two segments must not wait for the kernel of who asked.
+        drop(socket.set_nodelay(true));
         let reset = Arc::new(AtomicBool::new(false));
         let service = {
             let reset = Arc::clone(&reset);

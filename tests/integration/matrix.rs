@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::virtual_time::run;
 use cell::{Outcome, Served, play};
-use faults::{Fault, Phase, Target, faults};
+use faults::{Fault, Phase, Target, faults, is_of_details};
 
 /// Set in the process that plays the matrix, and in no other.
 const ALONE: &str = "SMS_EXPORTER_TEST_MATRIX";
@@ -65,6 +65,7 @@ fn whole() {
             cells.extend(fault.phases().iter().map(|phase| (fault, target, *phase)));
         }
     }
+    assert!(!cells.is_empty(), "no fault has {chosen:?} in its name");
     let (all, cells) = (cells.len(), Mutex::new(cells));
     let played = Mutex::new(Played::new());
     let next = || cells.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -113,7 +114,10 @@ fn table(faults: &[Fault], played: &Played) -> String {
     );
     for fault in faults {
         let of = |phase: Phase| {
-            let cells = played.iter().filter(move |(name, _, at, _)| *name == fault.name && *at == phase);
+            // What is asked for object by object goes by a time of its own.
+            let cells = played.iter().filter(move |(name, target, at, _)| {
+                *name == fault.name && *at == phase && !is_of_details(*target)
+            });
             cells.map(|(_, _, _, outcome)| outcome)
         };
         let served = served(
@@ -128,9 +132,10 @@ fn table(faults: &[Fault], played: &Played) -> String {
     text + "\n"
 }
 
-/// Up to whole tens of seconds, so that a page that comes a moment later makes no other table.
+/// Up to whole polls, so that a page that comes a moment later makes no other table.
 fn rounded(time: Duration) -> u64 {
-    if time < Duration::from_secs(5) { 5 } else { time.as_secs().div_ceil(10) * 10 }
+    // The reading itself takes some seconds.
+    time.as_secs().saturating_sub(5).div_ceil(30).max(1) * 30
 }
 
 /// In words, what collectors served under a fault.
@@ -140,7 +145,8 @@ fn served(seen: &BTreeMap<Phase, BTreeSet<Served>>) -> String {
     let mut words = match (minute.contains(&Served::Fresh), minute.contains(&Served::Last)) {
         (true, false) => "all as it is".to_owned(),
         (true, true) => "all as it is, or what was last read".to_owned(),
-        (false, _) => "what was last read, until it is too old".to_owned(),
+        (false, true) => "what was last read, until it is too old".to_owned(),
+        (false, false) => "nothing, as nothing was ever read".to_owned(),
     };
     if started.contains(&Served::Nothing) {
         words += "; nothing where nothing was read yet";

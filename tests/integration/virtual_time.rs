@@ -50,8 +50,6 @@ pub(crate) struct Live {
     exporter: Exporter,
     /// By how much the service's clock is ahead of the exporter's.
     skew: Duration,
-    /// Real time that a step leaves the machine for what is under way.
-    pub(crate) delivery: Duration,
     seen: Option<Arc<Page>>,
     _stop: DropGuard,
     /// Dropped, it lets the blocking task end.
@@ -105,7 +103,6 @@ impl Service {
             begin,
             exporter,
             skew: Duration::ZERO,
-            delivery: DELIVERY,
             seen: None,
             _stop: stop.drop_guard(),
             _still: still,
@@ -122,7 +119,7 @@ impl Live {
     /// Lets everybody run, and a little time pass.
     pub(crate) async fn step(&self) {
         self.settle().await;
-        std::thread::sleep(self.delivery);
+        std::thread::sleep(DELIVERY);
         self.settle().await;
         advance(STEP).await;
         self.set_gateway();

@@ -176,10 +176,7 @@ impl<'a> Cell<'a> {
                 account.credentials = CredentialSource::Password { user, domain, password };
             }
         });
-        if front.is_some() {
-            // One more to pass through, and perhaps the handshakes of TLS.
-            live.delivery *= 10;
-        }
+        live.is_new();
         let (known, told, wrong) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let changed = Duration::ZERO;
         Self { fault, target, phase, live, front, keys, initial, settled, changed, known, told, wrong }

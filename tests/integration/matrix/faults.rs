@@ -130,8 +130,7 @@ impl Fault {
     /// What of an outcome is not as promised.
     pub(super) fn judge(&self, target: Target, phase: Phase, outcome: &Outcome) -> Vec<String> {
         let mut wrong = Vec::new();
-        let details = [Operation::ShowSpeedLimit, Operation::ShowConsistency].map(Target::Operation);
-        let is_detail = details.contains(&target);
+        let is_detail = is_of_details(target);
         let expected = match (self.meanwhile, phase) {
             (Served::Fresh, _) => Some(Served::Fresh),
             (_, Phase::Start) => Some(Served::Nothing),
@@ -157,6 +156,11 @@ impl Fault {
         }
         wrong
     }
+}
+
+/// Whether it is what is asked for object by object.
+pub(super) fn is_of_details(target: Target) -> bool {
+    [Operation::ShowSpeedLimit, Operation::ShowConsistency].map(Target::Operation).contains(&target)
 }
 
 fn status(code: u16, headers: &[(&str, &str)]) -> Act {
@@ -248,9 +252,9 @@ fn of_lists_and_ways() -> Vec<Fault> {
             Last,
             (35, 35),
         ),
-        fault("a refused key", Act::OtherKey, Service, Last, (65, 605)),
-        fault("tokens that end before their time", Act::TokensEnd, Service, Last, (65, 605)),
-        fault("a clock that is off by an hour", Act::ClockSkew, Service, Last, (65, 605)),
+        fault("a refused key", Act::OtherKey, Service, Last, (605, 605)),
+        fault("tokens that end before their time", Act::TokensEnd, Service, Last, (605, 605)),
+        fault("a clock that is off by an hour", Act::ClockSkew, Service, Last, (605, 605)),
         fault("a name that does not resolve", Act::NoName, Service, Last, (35, 35)),
         fault("connection refused", On(Road::Refused), Service, Last, (35, 35)),
         fault("connection reset", On(Road::Reset), Service, Last, (35, 35)),

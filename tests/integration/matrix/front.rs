@@ -102,6 +102,8 @@ async fn accept(
         let (mut road, way) = (road.clone(), way.clone());
         // A connection that ends before its time ends with a reset.
         drop(client.set_zero_linger());
+        // The kernel's patience with small segments is real time.
+        drop(client.set_nodelay(true));
         connections.spawn(async move {
             let now = *road.borrow_and_update();
             tokio::select! {
@@ -131,6 +133,7 @@ async fn carry(client: TcpStream, road: Road, way: Way) {
 
 async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, service: SocketAddr) {
     if let Ok(mut service) = TcpStream::connect(service).await {
+        drop(service.set_nodelay(true));
         drop(copy_bidirectional(&mut client, &mut service).await);
     }
 }
