@@ -41,6 +41,9 @@ use wire::{DecodedPage, FromWire, Known, Units};
 /// The code of a task that has no speed rules.
 const NO_SPEED_LIMIT: &str = "SMS.6302";
 
+/// The code of a task that there is not: it may have gone since the list was read.
+const NO_TASK: &str = "SMS.7703";
+
 /// The service of one account.
 #[derive(Debug)]
 pub struct Client {
@@ -182,7 +185,11 @@ impl Client {
         let path = format!("/v3/tasks/{}/speed-limit", segment(task.as_str()));
         let operation = Operation { name: "show_speed_limits", path: &path };
         match self.get(operation, &[], when).await {
-            Err(ApiError::Refused(refusal)) if refusal.is_absence(NO_SPEED_LIMIT) => Ok(Default::default()),
+            Err(ApiError::Refused(refusal))
+                if refusal.is_absence(NO_SPEED_LIMIT) || refusal.is_absence(NO_TASK) =>
+            {
+                Ok(Default::default())
+            }
             answer => read(&answer?.body, "speed_limit", wire::speed_rules),
         }
     }
@@ -200,9 +207,7 @@ impl Client {
         let path = format!("/v3/tasks/{}/consistency-result", segment(task.as_str()));
         let operation = Operation { name: "show_consistency_result", path: &path };
         match self.get(operation, &[], when).await {
-            Err(ApiError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => {
-                Ok(Default::default())
-            }
+            Err(ApiError::Refused(refusal)) if refusal.is_absence(NO_TASK) => Ok(Default::default()),
             answer => read(&answer?.body, "consistency", wire::consistency_result),
         }
     }
@@ -274,7 +279,8 @@ impl Client {
         priority: Priority,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let permit = self.limiter.acquire(priority, deadline, &**self.transport.observer()).await;
+        let permit =
+            self.limiter.acquire(operation.name, priority, deadline, &**self.transport.observer()).await;
         let Some(permit) = permit else { return Err(ApiError::Deadline.into()) };
         let request = self.authenticator.get(operation.path, query, self.clock.now());
         let request = tokio::time::timeout_at(deadline, request).await.map_err(|_| ApiError::Deadline)?;

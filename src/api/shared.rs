@@ -66,7 +66,9 @@ mod tests {
         let turn = async |key: &str, limits: &ApiLimits| {
             let limiter = governors.of(identity(key), limits);
             let begin = Instant::now();
-            let permit = limiter.acquire(Priority::List, begin + Duration::from_secs(9), &Unobserved).await;
+            let permit = limiter
+                .acquire("list_servers", Priority::List, begin + Duration::from_secs(9), &Unobserved)
+                .await;
             (begin.elapsed().as_secs(), permit.expect("its turn comes in time"))
         };
         let (waits, first) = turn("one", &limits).await;

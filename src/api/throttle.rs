@@ -5,9 +5,12 @@
 //! the rate is back at nine tenths of what was refused within [`RAMP`], and goes on slowly from there, the more
 //! slowly the more often refusals came at the same rate. A limit that the service tells is taken as it is.
 //!
+//! `Retry-After` is obeyed for the operation that was refused; the probes of others may go before.
+//!
 //! [`Congestion`] is pure; [`RateLimiter`] gives it a clock and makes callers wait. Lists go before details: a
 //! detail takes what they leave, within a rate of its own.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -172,7 +175,7 @@ impl Congestion {
     }
 
     /// The service refused a request of that epoch.
-    fn refused(&mut self, epoch: u64, now: Instant, retry_after: Option<Duration>, told: Option<f64>) {
+    fn refused(&mut self, epoch: u64, now: Instant, told: Option<f64>) {
         self.refill(now);
         if let Some(told) = told {
             self.told = Some((told, now));
@@ -180,26 +183,24 @@ impl Congestion {
         match &mut self.episode {
             Some(episode) if epoch == self.epoch => {
                 episode.pause = (episode.pause * 2).min(LONGEST_PAUSE);
-                episode.next_probe = now + retry_after.unwrap_or(episode.pause);
+                episode.next_probe = now + episode.pause;
                 episode.probing = false;
             }
-            // Under way when the episode began: it adds nothing but a longer wait that the service asks for.
-            Some(episode) => {
-                episode.next_probe = episode.next_probe.max(now + retry_after.unwrap_or_default())
-            }
+            // Under way when the episode began: it is part of it.
+            Some(_) => {}
             None if epoch < self.epoch => {}
-            None => self.begin_episode(now, retry_after),
+            None => self.begin_episode(now),
         }
     }
 
-    fn begin_episode(&mut self, now: Instant, retry_after: Option<Duration>) {
+    fn begin_episode(&mut self, now: Instant) {
         let refused_at = self.rate(now);
         let same = self.recovery.is_some_and(|before| (refused_at / before.refused_at - 1.0).abs() <= SAME);
         self.growth = if same { (self.growth / 2.0).max(SLOWEST_GROWTH) } else { GROWTH };
         self.recovery = Some(Recovery { since: now, refused_at });
         self.tokens = self.tokens.min(0.0);
         self.epoch += 1;
-        let next_probe = now + retry_after.unwrap_or(self.first_pause);
+        let next_probe = now + self.first_pause;
         self.episode = Some(Episode { pause: self.first_pause, next_probe, probing: false });
     }
 
@@ -282,6 +283,8 @@ fn for_a_token(tokens: f64, rate: f64) -> Duration {
 struct State {
     congestion: Congestion,
     details: DetailBudget,
+    /// Until when the service asks not to be asked for an operation; others may go before.
+    closed: HashMap<&'static str, Instant>,
 }
 
 #[derive(Debug)]
@@ -303,6 +306,7 @@ pub(crate) struct RateLimiter(Arc<Shared>);
 #[derive(Debug)]
 pub(super) struct Permit {
     limiter: RateLimiter,
+    operation: &'static str,
     epoch: u64,
     told: bool,
     slot: Option<OwnedSemaphorePermit>,
@@ -315,7 +319,11 @@ impl RateLimiter {
         let rate = limits.details_requests_per_second();
         let details = DetailBudget { rate, tokens: 1.0, counted_at: now, let_in_at: None };
         Self(Arc::new(Shared {
-            state: Mutex::new(State { congestion: Congestion::new(limits, now), details }),
+            state: Mutex::new(State {
+                congestion: Congestion::new(limits, now),
+                details,
+                closed: HashMap::new(),
+            }),
             slots: Arc::new(Semaphore::new(limits.concurrency.max(1))),
             lists: Queue::default(),
             details: Queue::default(),
@@ -327,25 +335,37 @@ impl RateLimiter {
     /// Waits for a turn. `None` where it would come after `deadline`: then nobody waits in vain.
     pub(super) async fn acquire(
         &self,
+        operation: &'static str,
         priority: Priority,
         deadline: Instant,
         observer: &dyn Observer,
     ) -> Option<Permit> {
         let begin = Instant::now();
+        // Before the queue, so that it holds nothing else back there.
+        while let Some(open_at) = self.closed_until(operation) {
+            if open_at > deadline {
+                return None;
+            }
+            sleep_until(open_at).await;
+        }
         let permit = match priority {
             Priority::List | Priority::Alone => {
                 let _waiting = Waiting::begin(&self.0);
                 let _turn = timeout_at(deadline, self.0.lists.lock()).await.ok()?;
-                self.wait(priority, deadline).await
+                self.wait(operation, priority, deadline).await
             }
             Priority::Detail { .. } => {
                 let _turn = timeout_at(deadline, self.0.details.lock()).await.ok()?;
-                self.wait(priority, deadline).await
+                self.wait(operation, priority, deadline).await
             }
         };
         observer.waited(begin.elapsed());
         observer.rate(self.rate());
         permit
+    }
+
+    fn closed_until(&self, operation: &'static str) -> Option<Instant> {
+        self.state().closed.get(operation).copied().filter(|open_at| *open_at > Instant::now())
     }
 
     /// Whether anybody else holds it too.
@@ -358,7 +378,7 @@ impl RateLimiter {
         self.state().congestion.rate(Instant::now())
     }
 
-    async fn wait(&self, priority: Priority, deadline: Instant) -> Option<Permit> {
+    async fn wait(&self, operation: &'static str, priority: Priority, deadline: Instant) -> Option<Permit> {
         loop {
             // Listened to before looking, so that no change is missed in between.
             let mut changed = std::pin::pin!(self.0.changed.notified());
@@ -366,7 +386,8 @@ impl RateLimiter {
             let turn = match Arc::clone(&self.0.slots).try_acquire_owned() {
                 Ok(slot) => match self.take(priority, Instant::now()) {
                     (Turn::Now, epoch) => {
-                        return Some(Permit { limiter: self.clone(), epoch, told: false, slot: Some(slot) });
+                        let (limiter, slot) = (self.clone(), Some(slot));
+                        return Some(Permit { limiter, operation, epoch, told: false, slot });
                     }
                     (later, _) => later,
                 },
@@ -382,7 +403,7 @@ impl RateLimiter {
 
     fn take(&self, priority: Priority, now: Instant) -> (Turn, u64) {
         let mut state = self.state();
-        let State { congestion, details } = &mut *state;
+        let State { congestion, details, .. } = &mut *state;
         let lists_wait = self.0.lists_waiting.load(Ordering::Relaxed) > 0;
         let turn = match priority {
             Priority::List | Priority::Alone => congestion.take(now),
@@ -425,8 +446,12 @@ impl Permit {
     /// The service answered 429: with a time to wait, and perhaps the limit in its words.
     pub(super) fn refused(mut self, retry_after: Option<Duration>, message: &str) {
         self.told = true;
-        let told = limit_in(message);
-        self.limiter.state().congestion.refused(self.epoch, Instant::now(), retry_after, told);
+        let (now, mut state) = (Instant::now(), self.limiter.state());
+        state.congestion.refused(self.epoch, now, limit_in(message));
+        if let Some(wait) = retry_after {
+            state.closed.insert(self.operation, now + wait);
+        }
+        drop(state);
     }
 }
 

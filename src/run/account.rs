@@ -11,7 +11,7 @@ use crate::config::{self, Config, Detail};
 use crate::metrics::{AccountMeters, Choice, all};
 use crate::poll::{Account, Details, Heartbeat, Keeper, Ledger, Meter, Reader};
 
-use super::Surroundings;
+use super::{Surroundings, causes};
 use crate::storage::{SmallFile, Store};
 
 /// Why an account cannot be set up.
@@ -141,11 +141,11 @@ pub(super) fn check(cli: &Cli) -> Result<String, String> {
     let mut notes = String::new();
     for account in &config.accounts {
         let transport = auth::transport(account, &environment, Arc::new(Unobserved));
-        let transport = transport.map_err(|error| AccountError::new(&account.name, error).to_string())?;
+        let transport = transport.map_err(|error| causes(&AccountError::new(&account.name, error)))?;
         let endpoints = [&account.endpoint, &account.iam_endpoint];
         let missing = endpoints.into_iter().find_map(|endpoint| transport.check_for(endpoint).err());
         if let Some(error) = missing {
-            notes.push_str(&format!("\n  note: {}", AccountError::new(&account.name, error)));
+            notes.push_str(&format!("\n  note: {}", causes(&AccountError::new(&account.name, error))));
         }
     }
     Ok(notes)

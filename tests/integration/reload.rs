@@ -29,7 +29,7 @@ async fn moved(simulator: &Simulator, origin: &str, flags: &[&str]) -> (Running,
     let mut command = exporter(&[&[flag.as_str()], flags].concat());
     command.env("AK", Keys::default().ak).env("SK", Keys::default().sk);
     let running = Running::start(command).await;
-    running.page_with(|page| bytes(page, "a") == Some(0.0)).await;
+    running.page_with(|page| page.contains("huaweicloud_sms_source_info{account=\"a\"")).await;
     simulator.advance(Duration::from_secs(600));
     let page = running.page_with(|page| bytes(page, "a") > Some(0.0)).await;
     let replicated = bytes(&page, "a").expect("it is there");

@@ -99,7 +99,7 @@ fn drive(configured: f64, quota: f64, storm: std::ops::Range<f64>, seconds: f64)
             } else {
                 outcome.refused.push(at);
                 let before = congestion.epoch;
-                congestion.refused(epoch, now, None, None);
+                congestion.refused(epoch, now, None);
                 outcome.episodes.extend((congestion.epoch > before).then_some(at));
             }
         }
@@ -160,9 +160,8 @@ fn a_tenth_of_the_configured_rate_costs_few_refusals_a_day() {
 fn a_limit_that_is_told_is_taken_as_it_is() {
     let begin = Instant::now();
     let mut congestion = Congestion::new(&ApiLimits::default(), begin);
-    congestion.refused(0, begin, Some(secs(7.0)), Some(2.0));
-    assert_eq!(congestion.take(begin), Turn::At(begin + secs(7.0)));
-    let back = begin + secs(7.0);
+    congestion.refused(0, begin, Some(2.0));
+    let back = begin + secs(1.0);
     assert_eq!(congestion.take(back), Turn::Now);
     congestion.passed(congestion.epoch, back);
     for later in [0.0, 30.0, 3000.0] {
@@ -176,7 +175,7 @@ fn what_was_under_way_when_an_episode_began_is_the_same_episode() {
     let begin = Instant::now();
     let mut congestion = Congestion::new(&ApiLimits::default(), begin);
     (0..4).for_each(|_| assert_eq!(congestion.take(begin), Turn::Now));
-    (0..3).for_each(|_| congestion.refused(0, begin, None, None));
+    (0..3).for_each(|_| congestion.refused(0, begin, None));
     congestion.passed(0, begin);
     assert_eq!(
         (congestion.epoch, congestion.rate(begin)),
@@ -186,7 +185,7 @@ fn what_was_under_way_when_an_episode_began_is_the_same_episode() {
     let probe = begin + secs(1.0);
     assert_eq!((congestion.take(begin), congestion.take(probe)), (Turn::At(probe), Turn::Now));
     assert_eq!(congestion.take(probe), Turn::AfterProbe, "one probe at a time");
-    congestion.refused(1, probe, None, None);
+    congestion.refused(1, probe, None);
     assert_eq!(congestion.take(probe), Turn::At(probe + secs(2.0)));
     assert_eq!(congestion.take(probe + secs(2.0)), Turn::Now);
     congestion.unknown(1, probe + secs(3.0));
@@ -198,7 +197,7 @@ fn limits(requests_per_second: f64, burst: u32, concurrency: usize) -> ApiLimits
 }
 
 async fn list(limiter: &RateLimiter, within: f64) -> Option<Permit> {
-    limiter.acquire(Priority::List, Instant::now() + secs(within), &Unobserved).await
+    limiter.acquire("list_servers", Priority::List, Instant::now() + secs(within), &Unobserved).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,6 +222,24 @@ async fn nobody_waits_for_a_turn_that_comes_too_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operation_that_is_refused_holds_no_other_back() {
+    let limiter = RateLimiter::new(&limits(5.0, 5, 4));
+    let begin = Instant::now();
+    let soon = || Instant::now() + secs(100.0);
+    let refused = limiter.acquire("list_error_servers", Priority::List, soon(), &Unobserved).await.unwrap();
+    refused.refused(Some(secs(20.0)), "");
+    let again = async {
+        limiter.acquire("list_error_servers", Priority::List, soon(), &Unobserved).await.unwrap();
+        begin.elapsed().as_secs()
+    };
+    let other = async {
+        list(&limiter, 100.0).await.unwrap().passed();
+        begin.elapsed().as_secs()
+    };
+    assert_eq!(tokio::join!(again, other), (20, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_requests_are_under_way_than_allowed() {
     let limiter = RateLimiter::new(&limits(5.0, 10, 2));
     let first = list(&limiter, 1.0).await.unwrap();
@@ -236,7 +253,14 @@ async fn no_more_requests_are_under_way_than_allowed() {
 async fn details_take_what_lists_leave_within_a_rate_of_their_own() {
     let limiter = RateLimiter::new(&limits(5.0, 5, 4));
     let detail = async |overdue, within| {
-        limiter.acquire(Priority::Detail { overdue }, Instant::now() + secs(within), &Unobserved).await
+        limiter
+            .acquire(
+                "show_speed_limits",
+                Priority::Detail { overdue },
+                Instant::now() + secs(within),
+                &Unobserved,
+            )
+            .await
     };
     let begin = Instant::now();
     for at in [0, 1, 2] {
