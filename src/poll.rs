@@ -2,7 +2,7 @@
 //!
 //! One account is one task: [`run`] lets its [`Reader`] attempt every collector, each for itself and again when its
 //! own time has come, lets the [`Ledger`] tell what changed, and hands the rendered page to the [`Publisher`]. What
-//! came waits [`HELD_BACK`] at most for what is still being read. What is asked for object by object goes on beside
+//! came waits two seconds at most for what is still being read. What is asked for object by object goes on beside
 //! the lists ([`Details`]); a part that gets too old meanwhile is taken from the page at its time.
 
 mod attempt;

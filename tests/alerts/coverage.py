@@ -38,6 +38,9 @@ WITHOUT = {
     "sms_exporter_page_bytes": "a size",
     "sms_exporter_config_last_reload_success_timestamp_seconds": "a time; ReloadFailed tells of failures",
     "sms_exporter_storage_last_success_timestamp_seconds": "a time; StorageFailing tells of failures",
+    "sms_exporter_objects_filtered": "what name filters leave out, by intent; the log says where nothing is left",
+    "sms_exporter_http_open_connections": "who is connected to the exporter; a scrape that fails is ExporterDown",
+    "sms_exporter_http_evictions_total": "idle and slow clients made room; a scrape that fails is ExporterDown",
     "sms_exporter_http_requests_total": "who asks the exporter what; a scrape that fails is ExporterDown",
 }
 
