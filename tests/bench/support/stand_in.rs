@@ -133,8 +133,9 @@ fn assemble(objects: &[Vec<Object>], overview: &Arc<[u8]>, generation: usize) ->
     let mut pages = Pages::from([(("/v3/sources/overview".to_owned(), 0), Arc::clone(overview))]);
     for ((path, key, limit), objects) in LISTS.iter().zip(objects) {
         let count = objects.len();
-        // The page behind the last is empty.
-        for offset in (0..=count + limit).step_by(*limit) {
+        // The exporter's pages overlap by one object, the plain way's do not; its page behind the last is empty.
+        let overlapping = (0..=count).step_by(limit - 1);
+        for offset in (0..=count + limit).step_by(*limit).chain(overlapping) {
             let page = objects.iter().enumerate().skip(offset).take(*limit);
             // Objects 0, 100, 200 … have changed in generation 1, objects 1, 101, 201 … in generation 2.
             let page = page.map(|(at, object)| &*object[usize::from(at % 100 < generation)]);
