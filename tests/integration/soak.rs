@@ -63,10 +63,10 @@ fn no_ghosts(page: &Series, sources: &World, tasks: &World) {
     }
 }
 
-/// Whether a list lost so much at once that it is not believed yet; the next poll, ten minutes later, confirms it.
-fn implausible(page: &Series, collector: &str) -> bool {
-    let name = format!("sms_exporter_list_implausible{{account=\"test\",collector=\"{collector}\"}}");
-    page.get(&name) == Some(&1.0) && !succeeded(page, collector)
+/// How often a list lost so much at once that it was not believed: the next reading, ten minutes later, confirms it.
+fn implausible(page: &Series, collector: &str) -> f64 {
+    let labels = format!("{{account=\"test\",collector=\"{collector}\",reason=\"implausible\"}}");
+    page.get(&format!("sms_exporter_poll_failures_total{labels}")).copied().unwrap_or_default()
 }
 
 fn gone<T>(last: &BTreeMap<String, T>, truth: &BTreeMap<String, T>) -> BTreeSet<String> {
@@ -133,7 +133,7 @@ async fn soak() {
     let (mut tasks, mut counts, mut counted) = (sources.clone(), Counts::default(), counters(&rig.page()));
     faults().for_each(|fault| rig.simulator.inject(fault));
     let (mut settled, mut most, mut failed) = (0, 0, 0);
-    let (mut absent_sources, mut absent_tasks) = (BTreeSet::new(), BTreeSet::new());
+    let (mut absent_sources, mut absent_tasks, mut doubted) = (BTreeSet::new(), BTreeSet::new(), [0.0; 2]);
     for poll in 1..=POLLS {
         go_on(&mut rig).await;
         let (truth, text) = (rig.simulator.truth(), rig.page());
@@ -150,12 +150,14 @@ async fn soak() {
             counts.tasks(&tasks, &known);
             tasks = known;
         }
-        if implausible(&page, "sources") {
+        let now = [implausible(&page, "sources"), implausible(&page, "tasks")];
+        if now[0] > doubted[0] {
             absent_sources = gone(&sources.sources, &rig.simulator.truth().sources);
         }
-        if implausible(&page, "tasks") {
+        if now[1] > doubted[1] {
             absent_tasks = gone(&tasks.tasks, &rig.simulator.truth().tasks);
         }
+        doubted = now;
         failed += usize::from(!succeeded(&page, "sources")) + usize::from(!succeeded(&page, "tasks"));
         counts.check(&page);
         no_ghosts(&page, &sources, &tasks);
