@@ -253,8 +253,9 @@ fn two_thousand_connections_of_one_peer_keep_no_other_from_a_single_scrape() {
         let crowd = Crowd::gather(program.address, 2000, act);
         evictions(&program, "connection", 2000.0);
         another_peer_is_answered(&program, 5);
-        // Not from the same address either, where another's requests come through the same gateway.
-        assert!(is_ok(&program.ask("GET", "/-/healthy")));
+        // From the same address too, as through one gateway, though there it may take a second attempt: of two that
+        // begin at once, nothing tells which is one of the crowd.
+        program.answers("/-/healthy", is_ok, "a request from the crowd's address is answered");
         let page = Program::ask_over(program.connect_from_elsewhere(), "GET", "/metrics");
         let open = page.lines().find_map(|line| line.strip_prefix("sms_exporter_http_open_connections "));
         let open: f64 = open.and_then(|open| open.parse().ok()).expect("a number of connections");
